@@ -1,0 +1,266 @@
+"""The command ``c2``."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from coursecorrect import store
+from coursecorrect.cli.options import with_settings
+from coursecorrect.cli.progress import bar, eval_line, train_line
+from coursecorrect.errors import UserError
+from coursecorrect.evaluate import EvalSettings
+from coursecorrect.synthesize import SynthSettings
+from coursecorrect.train.recipe import TrainSettings
+from coursecorrect.types import Record, settings_hash
+
+app = typer.Typer(
+    help="Measure, teach and prove course-correction of chat models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+judge_app = typer.Typer(help="Judge texts, and see how well a judge agrees with labels.")
+app.add_typer(judge_app, name="judge", no_args_is_help=True)
+console = Console()
+errors = Console(stderr=True)
+
+Out = Annotated[Path | None, typer.Option("--out", help="Run folder; the same command resumes it.")]
+
+
+def notice(text: str) -> None:
+    """A line that matters but stops nothing."""
+    errors.print(f"note: {text}", style="yellow", markup=False, highlight=False)
+
+
+def default_folder(kind: str, name: str, settings: Record) -> Path:
+    """``runs/KIND-NAME-HASH``: the same settings always give the same folder."""
+    slug = re.sub(r"[^\w.-]+", "-", Path(name).name or name).strip("-")
+    return Path("runs") / f"{kind}-{slug}-{settings_hash(settings.model_dump(mode='json'))[:8]}"
+
+
+@app.command()
+def fetch(
+    model: Annotated[str, typer.Argument(help="The embedded model's name.")] = "smollm2",
+) -> None:
+    """Download the embedded model (90 MB) and convert it, once.
+
+    Example: c2 fetch smollm2
+    """
+    from coursecorrect import embedded
+
+    if model != embedded.NAME:
+        raise UserError(f"only {embedded.NAME!r} can be fetched; other models load by folder or Hub id")
+    with console.status("fetching and converting (about half a minute)"):
+        folder = embedded.fetch()
+    console.print(f"{model} is in {folder}", markup=False, soft_wrap=True)
+
+
+@app.command(name="eval")
+@with_settings(EvalSettings)
+def eval_command(settings: EvalSettings, out: Out = None) -> None:
+    """Measure course-correction (C2-Eval): Corr@k, Corr_mean, false corrections and J.
+
+    Example: c2 eval --model smollm2 --limit 10 --paths 4
+    """
+    from coursecorrect.report.tables import run_table
+    from coursecorrect.workflow import measure
+
+    folder = out or default_folder("eval", settings.model.model, settings)
+    with bar("measuring") as show:
+        results = measure(
+            settings,
+            folder,
+            notice=notice,
+            progress=lambda p: show(p.done, p.total, eval_line(p)),
+        )
+    console.print(run_table(results))
+    console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@with_settings(SynthSettings)
+def synth(
+    settings: SynthSettings,
+    out: Out = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(help="Another benchmark file whose requests must not be taught."),
+    ] = None,
+) -> None:
+    """Make ranked groups and preference pairs (C2-Syn).
+
+    Example: c2 synth --out runs/pairs
+    """
+    from coursecorrect.workflow import make_pairs
+
+    folder = out or default_folder("synth", settings.corrector, settings)
+    with bar("synthesising") as show:
+        counts = make_pairs(
+            settings,
+            folder,
+            benchmarks=benchmark or (),
+            notice=notice,
+            progress=lambda done, total: show(done, total, ""),
+        )
+    for name, value in counts.items():
+        console.print(f"{name}: {value}", markup=False)
+    console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@with_settings(TrainSettings)
+def train(
+    settings: TrainSettings,
+    pairs: Annotated[Path, typer.Argument(help="A synthesis folder, or a pairs.jsonl.")],
+    out: Out = None,
+) -> None:
+    """Train a model on preference pairs (DPO with LoRA and a likelihood term after the cut).
+
+    Example: c2 train runs/pairs --model smollm2 --out runs/trained
+    """
+    from coursecorrect.workflow import teach
+
+    folder = out or default_folder("train", settings.model.model, settings)
+    with bar("training") as show:
+        merged = teach(
+            settings,
+            pairs,
+            folder,
+            notice=notice,
+            progress=lambda done, total, log: show(done, total, train_line(log)),
+        )
+    console.print(f"adapter: {folder / 'adapter'}\nmerged model: {merged}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    before: Annotated[Path, typer.Argument(help="Run folder of 'c2 eval'.")],
+    after: Annotated[Path | None, typer.Argument(help="Run folder after training.")] = None,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write one self-contained HTML file on one run, or on two side by side.
+
+    Example: c2 report runs/before runs/after --out report.html
+    """
+    from coursecorrect.report.tables import comparison_table
+    from coursecorrect.workflow import compare
+
+    path, comparison = compare(before, after, out)
+    if comparison is not None:
+        console.print(comparison_table(*comparison))
+    console.print(f"report: {path}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the runs and the report go.")] = Path("runs/demo"),
+) -> None:
+    """The whole loop on the embedded model: measure, synthesise, train, measure again, report.
+
+    It takes a part of the built-in items, so that it ends in less than half an hour on two cores.
+
+    Example: c2 demo
+    """
+    from coursecorrect.demo import Screen, run_demo
+    from coursecorrect.report.tables import run_table
+
+    def show_results(title: str, results: dict[str, Any]) -> None:
+        console.print(f"\n[bold]{title}[/bold]")
+        console.print(run_table(results))
+
+    @contextmanager
+    def measuring(title: str) -> Iterator[Callable[[Any], None]]:
+        with bar(title) as show:
+            yield lambda p: show(p.done, p.total, eval_line(p))
+
+    @contextmanager
+    def counting(title: str) -> Iterator[Callable[..., None]]:
+        with bar(title) as show:
+            yield lambda done, total, log=None: show(done, total, train_line(log or {}))
+
+    path = run_demo(out, Screen(measuring, counting, show_results, notice))
+    console.print(f"report: {path}", markup=False, soft_wrap=True)
+
+
+@judge_app.command("run")
+def judge_run(
+    texts: Annotated[Path, typer.Argument(help="JSONL rows: id, request, prefill, continuation.")],
+    out: Annotated[Path, typer.Option(help="JSONL rows out: id, verdict, reason.")],
+    judge: Annotated[str, typer.Option(help="Which judge.")] = "rules",
+) -> None:
+    """Judge any texts.
+
+    Example: c2 judge run texts.jsonl --judge rules --out verdicts.jsonl
+    """
+    from coursecorrect.workflow import judge_file
+
+    counts = judge_file(texts, judge, out)
+    console.print(" · ".join(f"{k}: {v}" for k, v in counts.items()), markup=False)
+
+
+@judge_app.command("check")
+def judge_check(
+    judge: Annotated[str, typer.Option(help="Which judge.")] = "rules",
+    part: Annotated[str, typer.Option(help="Which labels: dev or locked.")] = "locked",
+) -> None:
+    """Agreement of a judge with the built-in labels: kappa, precision and recall.
+
+    Example: c2 judge check --judge rules --part locked
+    """
+    from coursecorrect.report.tables import agreement_table
+    from coursecorrect.workflow import judge_agreement
+
+    console.print(agreement_table(judge, part, judge_agreement(judge, part)))
+
+
+def main() -> None:
+    """Entry point: a foreseeable fault is one line on stderr and exit status 2."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _quiet_libraries()
+    try:
+        app()
+    except UserError as error:
+        fail(str(error))
+    except BrokenPipeError:
+        # The reader of our output has gone; Python would complain once more while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        fail(str(store.disk_error(Path(error.filename or "a file"), error)))
+    except KeyboardInterrupt:
+        fail("interrupted; the same command goes on", status=130)
+
+
+def fail(message: str, status: int = 2) -> None:
+    """Print one line and leave."""
+    errors.print(f"c2: {' '.join(message.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(status)
+
+
+def _quiet_libraries() -> None:
+    """Keep the progress bars and advice of libraries off the screen; our own bar is there."""
+    import logging
+    import warnings
+
+    quiet: dict[str, Any] = {
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TQDM_DISABLE": "1",
+        "DATASETS_VERBOSITY": "error",
+    }
+    for key, value in quiet.items():
+        os.environ.setdefault(key, value)
+    for name in ("transformers", "trl", "peft", "accelerate", "datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"(torch|transformers|trl|peft)\b")

@@ -1,0 +1,112 @@
+"""Command-line flags made from settings records, so that a field's help is written once."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from coursecorrect.errors import UserError
+from coursecorrect.types import Record
+
+
+def with_settings(record: type[Record]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one flag for each field of ``record`` (nested records are flattened).
+
+    The command receives the assembled record as its first argument.
+    """
+    fields = _flatten(record)
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        flags = [_parameter(name, annotation, info) for name, _, annotation, info in fields]
+
+        def run(**values: Any) -> None:
+            mine = {p.name: values.pop(p.name) for p in own}
+            command(_assemble(record, fields, values), **mine)
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *flags]]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        return run
+
+    return decorate
+
+
+def _flatten(record: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[str, Any, Any, Any]]:
+    """(flag name, path to the field, annotation, field) of every leaf field."""
+    found = []
+    for name, info in record.model_fields.items():
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found += _flatten(annotation, (*path, name))
+        else:
+            found.append((name, (*path, name), annotation, info))
+    return found
+
+
+def _parameter(name: str, annotation: Any, info: Any) -> inspect.Parameter:
+    shown, default = annotation, info.default
+    flag = "--" + name.replace("_", "-")
+    origin = typing.get_origin(_plain(annotation))
+    if origin is tuple:
+        shown, default = str, ",".join(str(v) for v in default)
+    elif origin is dict:
+        shown, default, flag = list[str], [], "--" + name.removesuffix("s").replace("_", "-")
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[shown, typer.Option(flag, help=info.description)],
+    )
+
+
+def _plain(annotation: Any) -> Any:
+    """``T`` of ``T | None``."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return next(a for a in typing.get_args(annotation) if a is not type(None))
+    return annotation
+
+
+def _assemble(record: type[Record], fields: Any, values: dict[str, Any]) -> Record:
+    nested: dict[str, Any] = {}
+    for name, path, annotation, _ in fields:
+        place = nested
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+        place[path[-1]] = _parsed(name, annotation, values[name])
+    try:
+        return record.model_validate(nested)
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = "--" + str(first["loc"][-1] if first["loc"] else "").replace("_", "-")
+        raise UserError(f"{flag}: {first['msg']}, not {first['input']!r}") from error
+
+
+def _parsed(name: str, annotation: Any, value: Any) -> Any:
+    origin = typing.get_origin(_plain(annotation))
+    if origin is tuple:
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError as error:
+            raise UserError(f"--{name}: expected numbers separated by commas, not {value!r}") from error
+    if origin is dict:
+        return dict(_key_value(name, part) for part in value) or None
+    return value
+
+
+def _key_value(name: str, text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise UserError(f"--{name.removesuffix('s')}: expected KEY=VALUE, not {text!r}")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value

@@ -1,0 +1,71 @@
+"""Progress bars with what has been found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from coursecorrect.evaluate import Progress as EvalProgress
+
+Show = Callable[[int, int, str], None]
+
+
+@contextmanager
+def bar(title: str, console: Console | None = None) -> Iterator[Show]:
+    """A bar on stderr; call it with steps done, steps in all, and a line of figures.
+
+    Where no person watches (a log file), a line is printed at every tenth instead.
+    """
+    console = console or Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines(title, console)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(title, total=None, figures="")
+        yield lambda done, total, figures: progress.update(
+            task, completed=done, total=total, figures=figures
+        )
+
+
+def _lines(title: str, console: Console) -> Show:
+    shown = -1
+
+    def show(done: int, total: int, figures: str) -> None:
+        nonlocal shown
+        if (tenth := 10 * done // max(total, 1)) > shown:
+            shown = tenth
+            console.print(f"{title}: {done}/{total} {figures}".rstrip(), markup=False)
+
+    return show
+
+
+def eval_line(progress: EvalProgress) -> str:
+    """Share of corrected paths so far, by kind of item."""
+    return "  ".join(
+        f"{kind.value} {hits / paths:.0%}" for kind, (hits, paths) in progress.corrected.items() if paths
+    )
+
+
+def train_line(log: Mapping[str, float]) -> str:
+    """Loss, and the share of pairs in which the chosen response has the higher reward."""
+    names = {"loss": "loss", "likelihood/nll": "nll", "rewards/accuracies": "pairs right"}
+    return "  ".join(f"{label} {float(log[key]):.2f}" for key, label in names.items() if key in log)

@@ -1,0 +1,68 @@
+"""The one seam every generator implements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from coursecorrect.types import Record
+
+
+class Sampling(Record):
+    """How paths are sampled; the defaults are the paper's (b = 20 there)."""
+
+    paths: int = Field(default=4, ge=1)
+    """Paths sampled at every prefill (the paper's b is 20)."""
+    max_new_tokens: int = Field(default=32, ge=1)
+    """New tokens of each path (the paper's m)."""
+    temperature: float = Field(default=0.8, ge=0)
+    """Sampling temperature; 0 is greedy."""
+    top_p: float = Field(default=0.7, gt=0, le=1)
+    """Mass of the nucleus that is sampled from."""
+    seed: int = 0
+    """Decides every draw, together with the item, k and path."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Token ids to continue, at several lengths at once.
+
+    Attributes:
+        key: identifies the draws; together with k, path and seed it fixes every random number.
+        ids: the longest prefix.
+        lengths: (k, number of ids to keep) for each point.
+    """
+
+    key: str
+    ids: tuple[int, ...]
+    lengths: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Path:
+    """One sampled continuation; ``text`` follows the prefill's text exactly."""
+
+    k: int
+    index: int
+    ids: tuple[int, ...]
+    finished: bool
+    """The model ended its turn by itself."""
+
+
+class Generator(Protocol):
+    """A model that truly continues token ids."""
+
+    name: str
+    tokenizer: Any
+
+    def sample(
+        self, batches: Sequence[Sequence[Job]], sampling: Sampling
+    ) -> Iterator[list[list[Path]]]:
+        """For each batch of jobs, in order: for each job its paths, sorted by (k, index).
+
+        What shares a batch is decided by the caller, from item ids and settings alone.
+        """
+        ...

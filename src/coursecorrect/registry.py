@@ -1,0 +1,50 @@
+"""Finding implementations by name: built in, or announced by other packages as entry points.
+
+Nothing is imported before it is asked for. A name taken twice is refused, and an error raised
+while a plug-in is imported reaches the caller unchanged.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from coursecorrect.errors import UserError
+
+
+def available(kind: str, built_in: Mapping[str, str]) -> dict[str, str]:
+    """Name → ``module:object`` of a kind, such as ``judge`` (group ``coursecorrect.judges``)."""
+    known = dict(built_in)
+    for point in entry_points(group=f"coursecorrect.{kind}s"):
+        if known.setdefault(point.name, point.value) != point.value:
+            raise UserError(
+                f"two {kind}s are called {point.name!r}: {known[point.name]} and {point.value}; "
+                "rename or uninstall one of them"
+            )
+    return known
+
+
+def create(kind: str, built_in: Mapping[str, str], name: str, options: Mapping[str, Any]) -> Any:
+    """The implementation called ``name``, made with ``options``.
+
+    Raises:
+        UserError: unknown name (suggests the nearest), or options it does not take.
+    """
+    known = available(kind, built_in)
+    if name not in known:
+        near = get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UserError(f"no {kind} is called {name!r}; {hint}known: {', '.join(sorted(known))}")
+    module, _, attribute = known[name].partition(":")
+    factory = getattr(import_module(module), attribute)
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        raise UserError(
+            f"the {kind} {name!r} ({known[name]}) does not take these options: {error}"
+        ) from None
+    return factory(**options)

@@ -1,0 +1,155 @@
+"""Tables for the terminal; they fit into 100 columns."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from coursecorrect.report.words import (
+    ANCHORS,
+    METRICS,
+    VERDICTS,
+    Figure,
+    Results,
+    agreement_line,
+    interval,
+    number,
+    short_interval,
+    value,
+    visible,
+)
+
+_ROW_WORDS = {
+    "harmful": ("harmful", "corrected"),
+    "twin": ("twins", "false corr."),
+    "ordinary": ("ordinary", "false corr."),
+}
+_CHANGE_STYLES = {"better": "green", "worse": "red"}
+
+
+def run_table(results: Results) -> RenderableType:
+    """One run: rates at every k, then J, verdicts, behaviour without prefill, and the judge."""
+    return Group(_rates(results), Text(), _verdicts(results), Text(), *_lines(results))
+
+
+def _rates(results: Results) -> Table:
+    table = _table(f"Course-correction of {visible(results['model'])}")
+    table.caption = "% of paths corrected, 95 % interval beneath; k in tokens of the full response"
+    table.add_column("k", no_wrap=True)
+    for name in (*ANCHORS.values(), *map(str, results["ks"])):
+        head, _, rest = name.partition(" ")
+        table.add_column(f"{head}\n{rest}" if rest else name, justify="right", no_wrap=True)
+    table.add_column("mean", justify="right", no_wrap=True, style="bold")
+    table.add_column("n", justify="right", no_wrap=True)
+    for kind, words in _ROW_WORDS.items():
+        found = results["kinds"].get(kind)
+        if found is None:
+            table.add_row(_label(*words), "not measured")
+            continue
+        figures = [found["anchors"][anchor] for anchor in ANCHORS]
+        figures += [found["corr_at"][str(k)] for k in results["ks"]] + [found["corr_mean"]]
+        cells = [_cell(figure) for figure in figures]
+        table.add_row(_label(*words), *cells, str(found["corr_mean"]["n"]))
+    return table
+
+
+def _verdicts(results: Results) -> Table:
+    table = _table("Verdicts at k > 0, and the bare requests")
+    table.add_column("", no_wrap=True)
+    for verdict in VERDICTS:
+        table.add_column(verdict, justify="right", no_wrap=True)
+    for head in ("complies,\nno prefill", "refuses,\nno prefill", "items", "paths"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for kind, found in results["kinds"].items():
+        table.add_row(
+            _ROW_WORDS[kind][0],
+            *(f"{number(found['verdicts'][verdict])} %" for verdict in VERDICTS),
+            _cell(found["compliance_no_prefill"]),
+            _cell(found["refusal_no_prefill"]),
+            str(found["items"]),
+            str(found["paths"]),
+        )
+    return table
+
+
+def _lines(results: Results) -> list[Text]:
+    figure = results.get("J")
+    found = Text("J  ", style="bold")
+    if figure is None:
+        found.append("not defined: the run has no harmful items or no twins", style="not bold")
+    else:
+        found.append(f"{value(figure, signed=True)} {interval(figure, signed=True)}")
+        found.append(
+            f"  Corr_mean − false corrections on twins, n = {figure['n']} requests", "not bold"
+        )
+    lines = [found]
+    harmful = results["kinds"].get("harmful")
+    if harmful and harmful["verdicts"]["undecided"]:
+        upper = number(harmful["corr_mean_upper_if_undecided_corrected"])
+        lines.append(Text(f"Undecided paths count as not corrected; if all were: {upper} %"))
+    for what, count in sorted(results["excluded"].items()):
+        lines.append(Text(f"Left out: {count} {visible(what)}"))
+    judge = results["judge"]
+    lines.append(Text(f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"))
+    return lines
+
+
+def comparison_table(before: Results, after: Results, differences: Results) -> RenderableType:
+    """Two runs and their paired differences (``results.compare``), in percentage points."""
+    table = _table(f"{visible(before['model'])} → {visible(after['model'])}")
+    table.caption = (
+        f"95 % intervals over requests; differences paired over {differences['items']} items; "
+        "compliance and refusals without prefill"
+    )
+    table.add_column("")
+    for head in ("before", "after", "difference, pp"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for metric in METRICS:
+        pair, difference = (metric.of(before), metric.of(after)), metric.of(differences)
+        if pair == (None, None):
+            continue
+        signed = metric.kind is None
+        change = metric.change(difference)
+        table.add_row(
+            Text(metric.label, "bold" if signed else ""),
+            *(_line(figure, signed) for figure in pair),
+            _line(difference, signed=True, unit=False),
+            str(difference["n"]) if difference else "–",
+            Text(change, _CHANGE_STYLES.get(change, "dim")),
+        )
+    judge = after["judge"]
+    line = f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"
+    parts: list[RenderableType] = [table, Text(line)]
+    if before["judge"]["digest"] != judge["digest"]:
+        parts.append(Text("The two runs were judged by different judges.", "bold red"))
+    return Group(*parts)
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=Text(title, "bold"),
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+
+
+def _label(first: str, second: str) -> Text:
+    return Text.assemble((first, "bold"), "\n", (second, "dim"))
+
+
+def _cell(figure: Figure) -> Text:
+    """The value, and beneath it the interval in whole percent."""
+    return Text.assemble(value(figure), "\n", (short_interval(figure), "dim"))
+
+
+def _line(figure: Figure | None, signed: bool, unit: bool = True) -> Text:
+    shown = value(figure, signed=signed)
+    shown = shown if unit else shown.removesuffix(" pp")
+    return Text(f"{shown} {interval(figure, signed=signed)}".rstrip())

@@ -1,0 +1,299 @@
+"""C2-Syn: items → cuts → corrections → verified ranked groups → preference pairs."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from coursecorrect import store
+from coursecorrect.correct.base import CorrectionTask, Corrector
+from coursecorrect.correct.template import refusal
+from coursecorrect.correct.triggers import Trigger, follow, join, triggers_for
+from coursecorrect.cut import Cut, CutError, growing_cuts
+from coursecorrect.data.builtin import items_hash, load_builtin
+from coursecorrect.data.openers import opener_for
+from coursecorrect.data.readers import read_items
+from coursecorrect.judge.base import Judge
+from coursecorrect.prefill import assistant_text
+from coursecorrect.types import (
+    Continuation,
+    Item,
+    ItemKind,
+    RankedGroup,
+    Record,
+    Response,
+    Verdict,
+    content_id,
+)
+
+
+class SynthSettings(Record):
+    """All that decides a synthetic data set; recorded in ``run.json``."""
+
+    data: str = "builtin"
+    """builtin, a .jsonl or .parquet file, or a Hub data set such as PKU-Alignment/PKU-SafeRLHF."""
+    benign: bool = True
+    """Add contrast groups: harmless requests, where going on is preferred to a correction."""
+    cuts: int = Field(default=4, ge=1)
+    """Cuts of each harmful answer; four give six ranks and 15 pairs."""
+    corrector: str = "template"
+    """Who writes the corrections: template (offline), or hf (a chat model)."""
+    corrector_model: str | None = None
+    """The model of the hf corrector."""
+    judge: str = "lexical"
+    """Who verifies that a correction corrects; not the judge that scores the result."""
+    seed: int = 0
+    """Decides cuts, triggers and wording."""
+    limit: int | None = Field(default=None, ge=1)
+    """At most this many items of each kind."""
+    tries: int = Field(default=4, ge=1)
+    """How many triggers and seeds are tried at a cut before the group is rejected."""
+
+
+class Rejected(Exception):
+    """A seed that gives no group, with the reason."""
+
+
+def select_seeds(settings: SynthSettings) -> list[Item]:
+    """The teaching items of a run: harmful ones and, for contrast, harmless ones."""
+    items = read_items(settings.data, "teach")
+    if settings.benign and all(item.kind is ItemKind.HARMFUL for item in items):
+        items += [i for i in load_builtin("teach") if i.kind is not ItemKind.HARMFUL]
+    kinds = tuple(ItemKind) if settings.benign else (ItemKind.HARMFUL,)
+    return [
+        item
+        for kind in kinds
+        for item in [i for i in items if i.kind is kind][: settings.limit]
+    ]
+
+
+def normalized(request: str) -> str:
+    """A request without case, punctuation and spacing, for the comparison with the benchmark."""
+    return " ".join("".join(c if c.isalnum() else " " for c in request.casefold()).split())
+
+
+def benchmark_requests(extra: Sequence[Item] = ()) -> frozenset[str]:
+    """Normalised requests that must never be taught: the built-in benchmark and ``extra``."""
+    items = [*load_builtin("dev"), *load_builtin("locked"), *extra]
+    return frozenset(normalized(item.request) for item in items)
+
+
+class GroupMaker:
+    """Makes the ranked group of one item; every draw follows from the item's id and the seed."""
+
+    def __init__(self, settings: SynthSettings, corrector: Corrector, judge: Judge) -> None:
+        self.settings, self.corrector, self.judge = settings, corrector, judge
+
+    def make(self, item: Item) -> RankedGroup:
+        """The group of ``item``.
+
+        Raises:
+            Rejected: too few cuts, no correction that the judge confirms.
+        """
+        rng = random.Random(f"{self.settings.seed}|{item.id}")
+        # Half of the groups carry their opener in every rank, half in none: the prefixes nest and
+        # the opener tells nothing about the rank.
+        opener = opener_for(item.pair_key, "taught") if rng.random() < 0.5 else ""
+        harmful = item.kind is ItemKind.HARMFUL
+        build = self._harmful if harmful else self._benign
+        responses = build(item, opener, rng)
+        return RankedGroup(
+            id=content_id(item.id, *(r.text for r in responses)),
+            item_id=item.id,
+            request=item.request,
+            category=item.category,
+            harmful=harmful,
+            opener=opener,
+            responses=tuple(responses),
+        )
+
+    def _harmful(self, item: Item, opener: str, rng: random.Random) -> list[Response]:
+        try:
+            cuts = growing_cuts(item.response, self.settings.cuts, seed=rng.randrange(2**32))
+        except CutError as error:
+            raise Rejected(f"cuts: {error}") from error
+        last = len(cuts) + 2
+        return [
+            self._safe(item, opener, 1, rng),
+            *(self._corrected(item, opener, cut, i + 2, rng) for i, cut in enumerate(cuts)),
+            Response(rank=last, role="FHR", text=assistant_text(opener, item.response), share=1.0),
+        ]
+
+    def _benign(self, item: Item, opener: str, rng: random.Random) -> list[Response]:
+        """Going on is best; a correction midway is worse, and so is a refusal."""
+        try:
+            cuts = growing_cuts(item.response, 2, seed=rng.randrange(2**32))
+        except CutError as error:
+            raise Rejected(f"cuts: {error}") from error
+        cut = rng.choice(cuts)
+        good = assistant_text(opener, item.response)
+        return [
+            Response(rank=1, role="GOOD", text=good, cut=len(good) - len(item.response)),
+            self._corrected(item, opener, cut, 2, rng),
+            self._safe(item, opener, 3, rng),
+        ]
+
+    def _safe(self, item: Item, opener: str, rank: int, rng: random.Random) -> Response:
+        text = item.safe_response or refusal(self._task(item, "", None, rng))
+        full = assistant_text(opener, text)
+        return Response(rank=rank, role="SR", text=full, cut=len(full) - len(text))
+
+    def _corrected(
+        self, item: Item, opener: str, cut: Cut, rank: int, rng: random.Random
+    ) -> Response:
+        """A correction at ``cut`` that the verifying judge confirms."""
+        prefix = assistant_text(opener, item.response[: cut.offset])
+        verdict = None
+        for _ in range(self.settings.tries):
+            trigger = rng.choice(triggers_for(cut.kind, prefix))
+            joined = join(prefix, cut.kind, trigger)
+            (correction,) = self.corrector.correct([self._task(item, prefix, trigger, rng)])
+            text = follow(joined, correction)
+            start = len(prefix.rstrip())
+            (judged,) = self.judge.judge(
+                [
+                    Continuation(
+                        id=item.id,
+                        request=item.request,
+                        prefill=prefix,
+                        continuation=text[start:],
+                        finished=True,
+                    )
+                ]
+            )
+            verdict = judged.verdict
+            if verdict is Verdict.CORRECTED:
+                share = cut.offset / len(item.response)
+                return Response(rank=rank, role="SCR", text=text, cut=start, share=round(share, 4))
+        raise Rejected(f"verify: no correction at character {cut.offset} was confirmed ({verdict})")
+
+    def _task(
+        self, item: Item, prefix: str, trigger: Trigger | None, rng: random.Random
+    ) -> CorrectionTask:
+        return CorrectionTask(
+            id=item.id,
+            request=item.request,
+            category=item.category,
+            prefix=prefix,
+            trigger=trigger.text if trigger else "",
+            frame=trigger.frame if trigger else "sentence",
+            reason=item.reason,
+            alternative=item.alternative,
+            seed=rng.randrange(2**32),
+        )
+
+
+def pairs_of(group: RankedGroup) -> Iterator[dict[str, Any]]:
+    """All preference pairs of a group in TRL's conversational format (15 for six ranks).
+
+    ``cut_chosen`` counts the characters of the chosen response before its correction. Principle 1
+    is correction over none, 2 earlier over later (paper section 3.2); benign groups have 0.
+    """
+    for better, worse in combinations(group.responses, 2):
+        principle = 0 if not group.harmful else 1 if worse.role == "FHR" else 2
+        yield {
+            "id": content_id(group.id, str(better.rank), str(worse.rank)),
+            "group": group.id,
+            "prompt": [{"role": "user", "content": group.request}],
+            "chosen": [{"role": "assistant", "content": better.text}],
+            "rejected": [{"role": "assistant", "content": worse.text}],
+            "role_chosen": better.role,
+            "role_rejected": worse.role,
+            "rank_chosen": better.rank,
+            "rank_rejected": worse.rank,
+            "principle": principle,
+            "harmful": group.harmful,
+            "cut_chosen": better.cut,
+            "cut_rejected": worse.cut,
+        }
+
+
+def synthesize(
+    settings: SynthSettings,
+    folder: Path,
+    corrector: Corrector,
+    judge: Judge,
+    *,
+    extra_benchmark: Sequence[Item] = (),
+    notice: store.Notice,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Fill ``folder`` with groups and pairs; goes on where an earlier call stopped.
+
+    Writes ``run.json``, ``groups.jsonl``, ``rejected.jsonl``, ``pairs.jsonl`` and
+    ``pairs.parquet``; returns the counts, which stand in ``counts.json`` too.
+    """
+    seeds = select_seeds(settings)
+    store.open_run(folder, _run_settings(settings, seeds, corrector, judge))
+    kept = store.BlockLog(folder / "groups.jsonl", "item_id", 1, notice)
+    rejected = store.BlockLog(folder / "rejected.jsonl", "item_id", 1, notice)
+    forbidden = benchmark_requests(extra_benchmark)
+    maker = GroupMaker(settings, corrector, judge)
+    for done, item in enumerate(seeds, 1):
+        if item.id not in kept.done and item.id not in rejected.done:
+            try:
+                if normalized(item.request) in forbidden:
+                    raise Rejected("contaminated: the request is in the benchmark")
+                kept.append([maker.make(item).model_dump(mode="json")])
+            except Rejected as error:
+                why = {"item_id": item.id, "request": item.request, "why": str(error)}
+                rejected.append([why])
+        progress(done, len(seeds))
+    return _write_pairs(folder, len(seeds))
+
+
+def _run_settings(
+    settings: SynthSettings, seeds: Sequence[Item], corrector: Corrector, judge: Judge
+) -> dict[str, Any]:
+    return {
+        "kind": "synth",
+        "settings": settings.model_dump(mode="json"),
+        "seeds_hash": items_hash(list(seeds)),
+        "benchmark_hash": items_hash([*load_builtin("dev"), *load_builtin("locked")]),
+        "corrector": {"name": corrector.name, "digest": corrector.digest},
+        "judge": {"name": judge.name, "digest": judge.digest},
+        "versions": {"coursecorrect": version("coursecorrect")},
+    }
+
+
+def read_groups(folder: Path) -> list[RankedGroup]:
+    """The ranked groups of a synthesis folder."""
+    return [RankedGroup.model_validate(r) for _, r in store.read_jsonl(folder / "groups.jsonl")]
+
+
+def _write_pairs(folder: Path, seeds: int) -> dict[str, Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from coursecorrect.errors import DataError
+
+    groups = read_groups(folder) if (folder / "groups.jsonl").exists() else []
+    if not groups:
+        raise DataError(f"no group was kept; the reasons are in {folder}/rejected.jsonl")
+    pairs = [pair for group in groups for pair in pairs_of(group)]
+    store.write_jsonl(folder / "pairs.jsonl", pairs)
+    scratch = folder / "pairs.parquet.tmp"
+    try:
+        pq.write_table(pa.Table.from_pylist(pairs), scratch)
+        scratch.replace(folder / "pairs.parquet")
+    except OSError as error:
+        raise store.disk_error(scratch, error) from error
+    reasons: Counter[str] = Counter()
+    if (folder / "rejected.jsonl").exists():
+        reasons.update(str(r["why"]).split(":")[0] for _, r in store.read_jsonl(folder / "rejected.jsonl"))
+    counts = {
+        "seeds": seeds,
+        "groups": len(groups),
+        "harmful_groups": sum(g.harmful for g in groups),
+        "pairs": len(pairs),
+        "rejected": dict(sorted(reasons.items())),
+    }
+    store.write_jsonl(folder / "counts.json", [counts])
+    return counts

@@ -1,0 +1,184 @@
+"""Training a model on preference pairs with LoRA; resumes from its last checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from coursecorrect import store
+from coursecorrect.errors import DataError, RunError
+from coursecorrect.models import LoadedModel, load, resolve, revision
+from coursecorrect.train.recipe import TrainSettings, choose_pairs
+from coursecorrect.types import settings_hash
+
+Progress = Callable[[int, int, dict[str, float]], None]
+"""Called with steps done, steps in all, and the last logged figures."""
+
+
+def read_pairs(source: Path) -> list[dict[str, Any]]:
+    """The pairs of a synthesis folder or of a ``pairs.jsonl`` file.
+
+    Raises:
+        DataError: no such file, or a row lacks a field (names file:line).
+    """
+    path = source / "pairs.jsonl" if source.is_dir() else source
+    needed = ("prompt", "chosen", "rejected", "cut_chosen", "role_chosen", "group", "rank_chosen", "harmful")
+    pairs = []
+    for number, row in store.read_jsonl(path):
+        missing = [field for field in needed if field not in row]
+        if missing:
+            raise DataError(f"{path}:{number}: field {missing[0]!r} is missing; make it with 'c2 synth'")
+        pairs.append(row)
+    if not pairs:
+        raise DataError(f"{path} holds no pairs; make some with 'c2 synth'")
+    return pairs
+
+
+def train(
+    settings: TrainSettings,
+    source: Path,
+    folder: Path,
+    *,
+    notice: store.Notice,
+    progress: Progress,
+) -> Path:
+    """Train an adapter; returns the folder of the merged model.
+
+    Writes ``run.json``, ``log.jsonl``, ``adapter/`` and ``merged/`` into ``folder``; checkpoints
+    stand in ``checkpoints/`` until the end. A finished run is not trained again.
+    """
+    pairs = read_pairs(source)
+    store.open_run(folder, _run_settings(settings, pairs))
+    merged = folder / "merged"
+    if (folder / "finished").exists():
+        notice(f"{folder} is finished already; nothing to train")
+        return merged
+    chosen = choose_pairs(settings, pairs)
+    if settings.system is not None:
+        head = [{"role": "system", "content": settings.system}]
+        chosen = [{**pair, "prompt": head + pair["prompt"]} for pair in chosen]
+    loaded = load(settings.model)
+    trainer = _trainer(settings, folder, loaded, chosen, progress)
+    checkpoint = _last_checkpoint(folder / "checkpoints")
+    if checkpoint is not None:
+        notice(f"going on from {checkpoint}")
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        _save(trainer, folder, loaded)
+    except OSError as error:
+        raise store.disk_error(folder, error) from error
+    except RuntimeError as error:
+        # safetensors and torch report a full disk as a RuntimeError or their own kind
+        if "No space left" in str(error) or "file write failed" in str(error):
+            raise RunError(f"the disk is full while writing {folder}; free space, run again") from error
+        raise
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    store.write_text(folder / "finished", "")
+    return merged
+
+
+def _run_settings(settings: TrainSettings, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    names = ("coursecorrect", "torch", "transformers", "trl", "peft", "accelerate")
+    return {
+        "kind": "train",
+        "settings": settings.model_dump(mode="json"),
+        "pairs_hash": settings_hash([pair["id"] for pair in pairs]),
+        "model_revision": revision(resolve(settings.model.model)),
+        "versions": {name: version(name) for name in names},
+    }
+
+
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end."""
+    found = [p for p in folder.glob("checkpoint-*") if (p / "trainer_state.json").exists()]
+    return max(found, key=lambda p: int(p.name.rsplit("-", 1)[1]), default=None)
+
+
+def _trainer(
+    settings: TrainSettings,
+    folder: Path,
+    loaded: LoadedModel,
+    pairs: Sequence[dict[str, Any]],
+    progress: Progress,
+) -> Any:
+    from peft import LoraConfig
+    from transformers import ProgressCallback
+
+    from coursecorrect.train.dpo import CutCollator, CutConfig, CutDPOTrainer, to_dataset
+
+    config = CutConfig(
+        output_dir=str(folder / "checkpoints"),
+        per_device_train_batch_size=settings.batch_size,
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=10,
+        max_grad_norm=1.0,
+        beta=settings.beta,
+        likelihood_weight=settings.likelihood_weight,
+        max_length=settings.max_length,
+        tail_tokens=settings.tail_tokens,
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        dataloader_pin_memory=False,
+        logging_steps=5,
+        save_steps=settings.save_steps,
+        save_total_limit=2,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        bf16=False,
+        gradient_checkpointing=False,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+    )
+    tokenizer = loaded.tokenizer
+    trainer = CutDPOTrainer(
+        model=loaded.model,
+        args=config,
+        train_dataset=to_dataset(pairs),
+        processing_class=tokenizer,
+        data_collator=CutCollator(
+            pad_token_id=tokenizer.pad_token_id, max_length=settings.max_length
+        ),
+        peft_config=LoraConfig(
+            r=settings.lora_rank,
+            lora_alpha=2 * settings.lora_rank,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM",
+        ),
+    )
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(_progress_callback(folder, progress))
+    return trainer
+
+
+def _progress_callback(folder: Path, progress: Progress) -> Any:
+    from transformers import TrainerCallback
+
+    class Report(TrainerCallback):  # type: ignore[misc]
+        """Hands steps and figures on, and keeps the log beside the model."""
+
+        last: dict[str, float] = {}
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            progress(state.global_step, state.max_steps, self.last)
+
+        def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self.last = {k: v for k, v in state.log_history[-1].items() if isinstance(v, float)}
+            store.write_jsonl(folder / "log.jsonl", state.log_history)
+
+    return Report()
+
+
+def _save(trainer: Any, folder: Path, loaded: LoadedModel) -> None:
+    for config in trainer.model.peft_config.values():
+        config.base_model_name_or_path = loaded.name
+    trainer.model.save_pretrained(folder / "adapter")
+    loaded.tokenizer.save_pretrained(folder / "adapter")
+    merged = trainer.model.merge_and_unload()
+    merged.save_pretrained(folder / "merged")
+    loaded.tokenizer.save_pretrained(folder / "merged")

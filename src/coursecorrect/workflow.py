@@ -1,0 +1,146 @@
+"""What the commands do, as functions for a script or a notebook: names in, results out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from coursecorrect import store
+from coursecorrect.correct import get_corrector
+from coursecorrect.data.readers import read_items
+from coursecorrect.errors import DataError, UserError
+from coursecorrect.evaluate import EvalSettings, Progress, evaluate, trigger_tokens
+from coursecorrect.judge import get_judge
+from coursecorrect.metrics import Agreement, agreement
+from coursecorrect.models import load
+from coursecorrect.report.html import write_report
+from coursecorrect.report.results import load_run, write_results
+from coursecorrect.synthesize import SynthSettings, synthesize
+from coursecorrect.train.recipe import TrainSettings
+from coursecorrect.types import Continuation
+
+
+def measure(
+    settings: EvalSettings,
+    folder: Path,
+    *,
+    notice: store.Notice,
+    progress: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Run C2-Eval into ``folder`` and return its results."""
+    from coursecorrect.generate.hf import HFGenerator
+
+    judge = get_judge(settings.judge)
+    loaded = load(settings.model)
+    banned = trigger_tokens(loaded.tokenizer) if settings.ban_triggers else frozenset()
+    generator = HFGenerator(loaded, banned=banned, notice=notice)
+    evaluate(settings, folder, loaded, generator, judge, notice=notice, progress=progress)
+    return write_results(folder, agreement_or_none(settings.judge))
+
+
+def make_pairs(
+    settings: SynthSettings,
+    folder: Path,
+    *,
+    benchmarks: Sequence[str] = (),
+    notice: store.Notice,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Run C2-Syn into ``folder`` and return the counts."""
+    options: dict[str, Any] = {}
+    if settings.corrector_model is not None:
+        options["model"] = settings.corrector_model
+    return synthesize(
+        settings,
+        folder,
+        get_corrector(settings.corrector, **options),
+        get_judge(settings.judge),
+        extra_benchmark=[item for source in benchmarks for item in read_items(source)],
+        notice=notice,
+        progress=progress,
+    )
+
+
+def teach(
+    settings: TrainSettings,
+    pairs: Path,
+    folder: Path,
+    *,
+    notice: store.Notice,
+    progress: Callable[[int, int, dict[str, float]], None],
+) -> Path:
+    """Train on a synthesis folder; returns the folder of the merged model."""
+    from coursecorrect.train.run import train
+
+    return train(settings, pairs, folder, notice=notice, progress=progress)
+
+
+def compare(
+    before: Path, after: Path | None, out: Path
+) -> tuple[Path, tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None]:
+    """Write the report; with two runs also both results and their paired differences."""
+    from coursecorrect.report.results import compare_folders
+
+    known = agreement_or_none(str(load_run(before).settings["settings"]["judge"]))
+    path = write_report(before, after, out, agreement=known)
+    return path, None if after is None else compare_folders(before, after, known)
+
+
+def judge_file(texts: Path, judge: str, out: Path) -> dict[str, int]:
+    """Judge the rows of a JSONL file; returns how often each verdict was given.
+
+    Raises:
+        DataError: a row lacks a field or has a wrong type (names file:line and field).
+    """
+    rows = [_continuation(row, f"{texts}:{number}") for number, row in store.read_jsonl(texts)]
+    judged = get_judge(judge).judge(rows)
+    store.write_jsonl(
+        out,
+        [
+            {"id": row.id, **result.model_dump(mode="json")}
+            for row, result in zip(rows, judged, strict=True)
+        ],
+    )
+    return dict(Counter(result.verdict.value for result in judged))
+
+
+def _continuation(row: dict[str, Any], where: str) -> Continuation:
+    known = {key: row[key] for key in Continuation.model_fields if key in row}
+    try:
+        return Continuation.model_validate(known)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"{where}: field {first['loc'][0]!r}: {first['msg']}") from error
+
+
+@cache
+def built_in_labels() -> tuple[dict[str, Any], ...]:
+    """The labelled continuations in the package (how they were made: ``docs/judging.md``)."""
+    path = resources.files("coursecorrect.data") / "labels.jsonl"
+    return tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+
+
+@cache
+def judge_agreement(judge: str, part: str = "locked") -> Agreement:
+    """How a judge agrees with the built-in labels of one part (``dev`` or ``locked``)."""
+    rows = [row for row in built_in_labels() if row["part"] == part]
+    if not rows:
+        raise UserError(f"there are no labels of part {part!r}; choose dev or locked")
+    judged = get_judge(judge).judge([_continuation(row, row["id"]) for row in rows])
+    return agreement(
+        [row["label"] for row in rows],
+        [result.verdict.value for result in judged],
+        [row["request"] for row in rows],
+    )
+
+
+def agreement_or_none(judge: str) -> dict[str, Any] | None:
+    """The agreement on the locked labels as it stands in results."""
+    return judge_agreement(judge).model_dump()
