@@ -144,6 +144,7 @@ FRAGMENTS: Final = {
 
 
 _NAME = re.compile(r"<([A-Z]+(?:_[A-Z]+)*)>")
+_MOST_REPEATS = 5
 _LOOKBEHIND = re.compile(r"(\(\?<[!=][^()]*\))")
 
 
@@ -193,9 +194,14 @@ def bundles(*cues: Cue) -> tuple[Bundle, ...]:
 
 
 def expand(source: str) -> str:
-    """Put the fragments in (they may name each other) and let a space match any run of spaces."""
+    """Put the fragments in (they may name each other) and let a space match any run of spaces.
+
+    Repeated groups get a limit: without one, a hostile text can keep an ambiguous repetition busy
+    for ever.
+    """
     while match := _NAME.search(source):
         source = source.replace(match[0], FRAGMENTS[match[1]])
+    source = source.replace(")*", f"){{0,{_MOST_REPEATS}}}")
     parts = _LOOKBEHIND.split(source)  # a look-behind needs a fixed width: its spaces stay
     return "".join(p if p.startswith("(?<") else _any_space(p) for p in parts)
 

@@ -17,7 +17,7 @@ from coursecorrect.embedded import NAME, REVISION
 from coursecorrect.report import plots, words
 from coursecorrect.report.results import Run, compare, load_run, results_of
 from coursecorrect.report.samples import Sample, pick
-from coursecorrect.report.words import Results
+from coursecorrect.report.words import Figure, Results
 
 Row = dict[str, Any]
 
@@ -39,7 +39,7 @@ def write_report(
     """
     runs = [load_run(folder) for folder in (before, after) if folder is not None]
     results = [results_of(run, agreement) for run in runs]
-    differences = compare(*runs) if len(runs) == 2 else None
+    differences = compare(runs[0], runs[1]) if len(runs) == 2 else None
     page = (
         _environment()
         .from_string(_template())
@@ -83,10 +83,10 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "value": lambda f, signed=False: words.value(f, signed=signed, form=words.exact),
-        "interval": lambda f, signed=False: words.interval(f, signed=signed, form=words.exact),
+        "value": _value,
+        "interval": _interval,
         "short": words.short_interval,
-        "percent": lambda share: f"{words.exact(share)} %",
+        "percent": lambda share: f"{words.exact(share)}\u00a0%",
         "plain": words.plain,
     }
     environment.globals |= {
@@ -97,6 +97,14 @@ def _environment() -> Environment:
         "NOT_KNOWN": words.NOT_KNOWN,
     }
     return environment
+
+
+def _value(figure: Figure, signed: bool = False) -> str:
+    return words.value(figure, signed=signed, form=words.exact).replace(" ", "\u00a0")
+
+
+def _interval(figure: Figure, signed: bool = False) -> str:
+    return words.interval(figure, signed=signed, form=words.exact)
 
 
 def _side_words(runs: Sequence[Run]) -> tuple[str, ...]:
@@ -158,10 +166,11 @@ def _themed(svg: str) -> Markup:
 
 
 def _samples(runs: Sequence[Run]) -> list[Row]:
-    """The samples in order; the first one with a prefill stands open."""
+    """The samples in order; the first correction after a prefill stands open."""
     picked = pick(runs)
-    first = next((i for i, sample in enumerate(picked) if sample.k > 0), 0)
-    return [{**_sample(sample), "open": i == first} for i, sample in enumerate(picked)]
+    telling = (i for i, s in enumerate(picked) if s.k > 0 and s.verdicts[-1] == "corrected")
+    opened = next(telling, 0)
+    return [{**_sample(sample), "open": i == opened} for i, sample in enumerate(picked)]
 
 
 def _sample(sample: Sample) -> Row:

@@ -51,7 +51,7 @@ def corr_plot(before: Results, after: Results | None = None, *, narrow: bool = F
     anchor_places = (0.0, 1.7) if narrow else (0.0, 1.0)
     first = anchor_places[-1] + 1.5
     places = {k: first + i for i, k in enumerate(ks)}
-    labels = []
+    labels: list[tuple[float, str, str, bool]] = []
     for step, (run_word, run) in enumerate(runs):
         for kind, colour, word in _LINES:
             found = (run or {}).get("kinds", {}).get(kind)
@@ -108,7 +108,7 @@ def _draw_line(
     )
     width, dashes = (2.0, "-") if solid else (1.4, "--")
     axes.plot(x, rows["value"], linewidth=width, linestyle=dashes, **_style(colour, solid))
-    return rows["value"][-1]
+    return float(rows["value"][-1])
 
 
 def _draw_anchors(
@@ -225,7 +225,7 @@ def _draw_bar(axes: Axes, y: float, shares: dict[str, float], size: float) -> No
 
 def _title(figure: Figure, title: str, note: str, narrow: bool) -> None:
     height = figure.get_figheight()
-    where = {"ha": "left", "va": "top"}
+    where: dict[str, Any] = {"ha": "left", "va": "top"}
     top = 1 - 0.06 / height
     size = 9.5 if narrow else 11.5
     figure.text(0.01, top, title, fontsize=size, fontweight="bold", color=THEME["ink"], **where)

@@ -41,7 +41,7 @@ def pick(runs: Sequence[Run], count: int = 24) -> list[Sample]:
     keys = [key for key in tables[0] if all(key in table for table in tables[1:])]
     items = {row["id"]: row for row in runs[0].items}
     kinds = {kind: share * count // sum(_QUOTAS.values()) for kind, share in _QUOTAS.items()}
-    picked = []
+    picked: list[Sample] = []
     for kind, quota in kinds.items():
         pool = [
             Sample(items[key[0]], key[1], key[2], tuple(table[key] for table in tables))
@@ -64,7 +64,7 @@ def _sides(run: Run) -> dict[tuple[str, int, int], Row]:
 def _spread(pool: Iterable[Sample], quota: int) -> list[Sample]:
     ranked = {_hash(sample): sample for sample in pool}
     seen: Counter[Any] = Counter()
-    picked = []
+    picked: list[Sample] = []
     while ranked and len(picked) < quota:
         best = min(ranked, key=lambda h: (*(seen[mark] for mark in _marks(ranked[h])), h))
         picked.append(ranked.pop(best))
