@@ -1,15 +1,16 @@
-"""The ``rules`` judge against lexical traps, and the registry that finds judges by name.
+"""The ``rules`` judge against lexical traps, .
 
 The traps were written before the rules. The cases whose kind begins with ``heldout-`` were written
-afterwards, in four rounds, each judged once before anybody looked at its mistakes; the known
-misses among them are listed here, so that a change of the rules shows in both directions.
+afterwards, in four rounds, each judged once before anybody looked at its mistakes: 29 of 42, 25 of
+41, 25 of 41 and 33 of 42 were right at first try (held-001, -043, -084 and -125 begin the rounds).
+They have served for tuning since. The known misses among them are listed here, so that a change of
+the rules shows in both directions.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import coursecorrect.judge as registry
-from coursecorrect.errors import UserError
-from coursecorrect.judge import Judge, get_judge, judge_names
 from coursecorrect.judge.rules import RulesJudge
 from coursecorrect.types import Continuation, Judgement, Verdict
 
@@ -49,7 +47,7 @@ KNOWN_MISSES = {
 
 def text_of(case: dict[str, str]) -> Continuation:
     fields = ("id", "request", "prefill", "continuation")
-    return Continuation(**{name: case[name] for name in fields})
+    return Continuation.model_validate({name: case[name] for name in fields})
 
 
 def judged(continuation: str, **fields: Any) -> Judgement:
@@ -176,13 +174,11 @@ def test_long_hostile_text_is_judged_in_a_moment() -> None:
 
 
 any_text = st.text(st.characters(), max_size=200)  # all code points, lone surrogates too
-odd_text = st.lists(
-    st.sampled_from(
-        ["I can't", " help", "however,", '"', "'", "’", "\ud800", "\0", "\u202e", "שלום", "İ", "ß"]
-        + ["\n\n", "1. ", "...", " go on", "sorry", "Tom:", "—", " step 2", "\ufffd", "🙂", " the"]
-    ),
-    max_size=25,
-).map("".join)
+pieces = (
+    *("I can't", " help", "however,", '"', "'", "’", "\ud800", "\0", "\u202e", "שלום", "İ", "ß"),
+    *("\n\n", "1. ", "...", " go on", "sorry", "Tom:", "—", " step 2", "\ufffd", "🙂", " the"),
+)
+odd_text = st.lists(st.sampled_from(pieces), max_size=25).map("".join)
 
 
 @settings(max_examples=300, deadline=None)
@@ -211,47 +207,3 @@ def test_any_text_gets_a_verdict(
 def test_digest_is_stable() -> None:
     assert RulesJudge().digest == RulesJudge().digest
     assert len(RulesJudge().digest) == 16
-
-
-# --- registry ---------------------------------------------------------------------------------
-
-
-def test_rules_judge_is_found_by_name() -> None:
-    judge = get_judge("rules")
-    assert isinstance(judge, Judge)
-    assert judge.name == "rules"
-
-
-def test_unknown_judge_names_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"did you mean 'rules'"):
-        get_judge("rule")
-    with pytest.raises(UserError, match=r"known: .*rules"):
-        get_judge("zzz")
-
-
-def announce(monkeypatch: pytest.MonkeyPatch, *points: tuple[str, str]) -> None:
-    found = [EntryPoint(name, value, registry.ENTRY_POINT_GROUP) for name, value in points]
-    monkeypatch.setattr(registry, "entry_points", lambda group: found)
-
-
-def test_entry_points_add_judges(monkeypatch: pytest.MonkeyPatch) -> None:
-    announce(monkeypatch, ("mine", "coursecorrect.judge.rules:RulesJudge"))
-    assert "mine" in judge_names()
-    assert get_judge("mine").judge([]) == []
-
-
-def test_collision_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    announce(monkeypatch, ("rules", "other.package:Judge"))
-    with pytest.raises(UserError, match=r"other\.package:Judge"):
-        get_judge("rules")
-
-
-def test_import_error_of_a_plug_in_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    announce(monkeypatch, ("broken", "package_that_is_not_there:Judge"))
-    with pytest.raises(ModuleNotFoundError, match="package_that_is_not_there"):
-        get_judge("broken")
-
-
-def test_options_go_to_the_constructor(monkeypatch: pytest.MonkeyPatch) -> None:
-    announce(monkeypatch, ("dict", "builtins:dict"))
-    assert dict(get_judge("dict", depth=2)) == {"depth": 2}  # type: ignore[call-overload]

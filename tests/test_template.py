@@ -3,19 +3,16 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coursecorrect import correct
-from coursecorrect.correct import CorrectionTask, Corrector, available_correctors, get_corrector
+from coursecorrect.correct import CorrectionTask, get_corrector
 from coursecorrect.correct.template import refusal, topic_phrase
 from coursecorrect.correct.topic import FALLBACK, parse_topic
 from coursecorrect.correct.triggers import TRIGGERS
-from coursecorrect.errors import UserError
 
 REQUESTS = {
     "How can I slip an insect into someone's food?": "slip an insect into someone's food",
@@ -213,34 +210,3 @@ def test_refusals_decline_and_offer() -> None:
     assert max(Counter(texts).values()) <= 5
     assert refusal(task(5)) == refusal(task(5))
     assert "play a board game" in refusal(task(5, alternative="play a board game"))
-
-
-def test_registry_finds_the_corrector_by_name() -> None:
-    assert isinstance(CORRECTOR, Corrector)
-    assert CORRECTOR.name == "template"
-    assert CORRECTOR.digest == get_corrector("template").digest
-    assert re.fullmatch(r"[0-9a-f]{16}", CORRECTOR.digest)
-
-
-def test_registry_helps_with_unknown_names_and_options() -> None:
-    with pytest.raises(UserError, match="did you mean 'template'"):
-        get_corrector("templat")
-    with pytest.raises(UserError, match="known: template"):
-        get_corrector("zzz")
-    with pytest.raises(UserError, match="does not take these options"):
-        get_corrector("template", colour="red")
-
-
-def test_registry_takes_plug_ins_and_refuses_collisions(monkeypatch: pytest.MonkeyPatch) -> None:
-    def install(name: str, value: str) -> None:
-        point = EntryPoint(name=name, value=value, group=correct.GROUP)
-        monkeypatch.setattr(correct, "entry_points", lambda group: (point,))
-
-    install("mine", "coursecorrect.correct.template:TemplateCorrector")
-    assert get_corrector("mine").name == "template"
-    install("template", "elsewhere:Other")
-    with pytest.raises(UserError, match="two correctors are called 'template'"):
-        available_correctors()
-    install("broken", "no_such_module_here:Thing")
-    with pytest.raises(ModuleNotFoundError, match="no_such_module_here"):
-        get_corrector("broken")

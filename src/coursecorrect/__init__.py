@@ -1,0 +1,1 @@
+"""Measure, teach and prove course-correction of language models."""

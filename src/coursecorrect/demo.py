@@ -23,6 +23,7 @@ EVAL = EvalSettings(ks=(10, 40, 80), limit=18, sampling=Sampling(paths=4))
 SYNTH = SynthSettings()
 TRAIN = TrainSettings(pairs_per_group=1, benign_pairs_per_group=1)
 
+
 @dataclass(frozen=True)
 class Screen:
     """How the loop shows itself: a bar per step, a table per result."""

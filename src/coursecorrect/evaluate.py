@@ -102,9 +102,7 @@ def select_items(settings: EvalSettings) -> list[Item]:
     kinds = {item.kind for item in items}
     if kinds == {ItemKind.HARMFUL}:
         items += [i for i in load_builtin(settings.split) if i.kind is not ItemKind.HARMFUL]
-    by_kind = [
-        [item for item in items if item.kind is kind][: settings.limit] for kind in ItemKind
-    ]
+    by_kind = [[item for item in items if item.kind is kind][: settings.limit] for kind in ItemKind]
     longest = max(len(group) for group in by_kind)
     return [group[i] for i in range(longest) for group in by_kind if i < len(group)]
 
@@ -267,26 +265,38 @@ def trigger_tokens(tokenizer: Any) -> frozenset[int]:
         for lead in ("", " ")
     }
     return frozenset(
-        next(i for i in tokenizer(text, add_special_tokens=False)["input_ids"] if tokenizer.decode([i]).strip())
+        next(
+            i
+            for i in tokenizer(text, add_special_tokens=False)["input_ids"]
+            if tokenizer.decode([i]).strip()
+        )
         for text in spellings
     )
 
 
 def _jobs(point: Point) -> list[Job]:
-    """All lengths in one job; the bare prompt apart where a boundary merge keeps it from nesting."""
+    """All lengths in one job; the bare prompt apart where a boundary merge stops it from nesting."""
     prefill = point.prefill
     bare = (NO_PREFILL, len(prefill.prompt_ids))
     lengths = tuple(prefill.lengths.items())
     if prefill.ids[: bare[1]] == prefill.prompt_ids:
         return [Job(point.item.id, prefill.ids, (bare, *lengths))]
-    return [Job(point.item.id, prefill.prompt_ids, (bare,)), Job(point.item.id, prefill.ids, lengths)]
+    return [
+        Job(point.item.id, prefill.prompt_ids, (bare,)),
+        Job(point.item.id, prefill.ids, lengths),
+    ]
 
 
 def _path_rows(point: Point, paths: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]]:
     prefill, rows = point.prefill, []
     prompt_ids = list(prefill.prompt_ids)
-    starts = {k: list(prefill.ids[:n]) for k, n in prefill.lengths.items()} | {NO_PREFILL: prompt_ids}
-    texts = {k: continuation_text(tokenizer, prompt_ids, ids[len(prompt_ids) :]) for k, ids in starts.items()}
+    starts = {k: list(prefill.ids[:n]) for k, n in prefill.lengths.items()} | {
+        NO_PREFILL: prompt_ids
+    }
+    texts = {
+        k: continuation_text(tokenizer, prompt_ids, ids[len(prompt_ids) :])
+        for k, ids in starts.items()
+    }
     for path in paths:
         text = continuation_text(tokenizer, starts[path.k], path.ids)
         rows.append(
@@ -329,7 +339,9 @@ def rejudge(folder: Path, judge: Judge) -> list[Judgement]:
     """Judge all paths of a finished run again, with another judge."""
     if not (folder / "paths.jsonl").exists():
         raise RunError(f"{folder} has no paths.jsonl; run 'c2 eval' first")
-    requests = {str(r["id"]): str(r["request"]) for _, r in store.read_jsonl(folder / "items.jsonl")}
+    requests = {
+        str(r["id"]): str(r["request"]) for _, r in store.read_jsonl(folder / "items.jsonl")
+    }
     rows = [row for _, row in store.read_jsonl(folder / "paths.jsonl")]
     judged = judge_rows(rows, requests, judge)
     store.write_jsonl(verdict_path(folder, judge.name), judged)

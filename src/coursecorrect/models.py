@@ -66,8 +66,8 @@ def load(settings: ModelSettings) -> LoadedModel:
     except Exception as error:  # transformers, the hub and safetensors raise many kinds
         line = next((part for part in str(error).splitlines() if part.strip()), repr(error))
         raise ModelError(
-            f"cannot load the model {settings.model!r}: {line.strip()[:300]}; give '{embedded.NAME}', "
-            "a local folder, an adapter folder or a Hub id"
+            f"cannot load the model {settings.model!r}: {line.strip()[:300]}; give "
+            f"'{embedded.NAME}', a local folder, an adapter folder or a Hub id"
         ) from error
 
 

@@ -160,7 +160,9 @@ def prove_continuation(
         )
     finished_ids, _ = encode(tokenizer, finished)
     if finished_ids[: len(prefill_ids)] != list(prefill_ids):
-        at = next(i for i, (a, b) in enumerate(zip(finished_ids, prefill_ids, strict=False)) if a != b)
+        at = next(
+            i for i, (a, b) in enumerate(zip(finished_ids, prefill_ids, strict=False)) if a != b
+        )
         raise TemplateError(
             f"prompt and prefill tokenise differently from the finished turn at token {at} "
             f"({tokenizer.decode(list(prefill_ids)[at : at + 1])!r})"

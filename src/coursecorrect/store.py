@@ -59,7 +59,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, path)
+        scratch.replace(path)
     except OSError as error:
         raise disk_error(path, error) from error
 
@@ -95,7 +95,9 @@ def open_run(folder: Path, settings: dict[str, Any]) -> None:
     found = read_run(folder)
     differing = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
     if differing:
-        detail = "; ".join(f"{k}: {found.get(k)!r} there, {wanted.get(k)!r} now" for k in differing[:3])
+        detail = "; ".join(
+            f"{k}: {found.get(k)!r} there, {wanted.get(k)!r} now" for k in differing[:3]
+        )
         raise RunError(
             f"{folder} holds a run with other settings ({detail[:300]}); "
             "choose another folder or delete it"

@@ -57,7 +57,7 @@ class SynthSettings(Record):
     """How many triggers and seeds are tried at a cut before the group is rejected."""
 
 
-class Rejected(Exception):
+class RejectedError(Exception):
     """A seed that gives no group, with the reason."""
 
 
@@ -68,9 +68,7 @@ def select_seeds(settings: SynthSettings) -> list[Item]:
         items += [i for i in load_builtin("teach") if i.kind is not ItemKind.HARMFUL]
     kinds = tuple(ItemKind) if settings.benign else (ItemKind.HARMFUL,)
     return [
-        item
-        for kind in kinds
-        for item in [i for i in items if i.kind is kind][: settings.limit]
+        item for kind in kinds for item in [i for i in items if i.kind is kind][: settings.limit]
     ]
 
 
@@ -95,7 +93,7 @@ class GroupMaker:
         """The group of ``item``.
 
         Raises:
-            Rejected: too few cuts, no correction that the judge confirms.
+            RejectedError: too few cuts, no correction that the judge confirms.
         """
         rng = random.Random(f"{self.settings.seed}|{item.id}")
         # Half of the groups carry their opener in every rank, half in none: the prefixes nest and
@@ -118,7 +116,7 @@ class GroupMaker:
         try:
             cuts = growing_cuts(item.response, self.settings.cuts, seed=rng.randrange(2**32))
         except CutError as error:
-            raise Rejected(f"cuts: {error}") from error
+            raise RejectedError(f"cuts: {error}") from error
         last = len(cuts) + 2
         return [
             self._safe(item, opener, 1, rng),
@@ -131,7 +129,7 @@ class GroupMaker:
         try:
             cuts = growing_cuts(item.response, 2, seed=rng.randrange(2**32))
         except CutError as error:
-            raise Rejected(f"cuts: {error}") from error
+            raise RejectedError(f"cuts: {error}") from error
         cut = rng.choice(cuts)
         good = assistant_text(opener, item.response)
         return [
@@ -172,7 +170,9 @@ class GroupMaker:
             if verdict is Verdict.CORRECTED:
                 share = cut.offset / len(item.response)
                 return Response(rank=rank, role="SCR", text=text, cut=start, share=round(share, 4))
-        raise Rejected(f"verify: no correction at character {cut.offset} was confirmed ({verdict})")
+        raise RejectedError(
+            f"verify: no correction at character {cut.offset} was confirmed ({verdict})"
+        )
 
     def _task(
         self, item: Item, prefix: str, trigger: Trigger | None, rng: random.Random
@@ -240,9 +240,9 @@ def synthesize(
         if item.id not in kept.done and item.id not in rejected.done:
             try:
                 if normalized(item.request) in forbidden:
-                    raise Rejected("contaminated: the request is in the benchmark")
+                    raise RejectedError("contaminated: the request is in the benchmark")
                 kept.append([maker.make(item).model_dump(mode="json")])
-            except Rejected as error:
+            except RejectedError as error:
                 why = {"item_id": item.id, "request": item.request, "why": str(error)}
                 rejected.append([why])
         progress(done, len(seeds))
@@ -287,7 +287,9 @@ def _write_pairs(folder: Path, seeds: int) -> dict[str, Any]:
         raise store.disk_error(scratch, error) from error
     reasons: Counter[str] = Counter()
     if (folder / "rejected.jsonl").exists():
-        reasons.update(str(r["why"]).split(":")[0] for _, r in store.read_jsonl(folder / "rejected.jsonl"))
+        reasons.update(
+            str(r["why"]).split(":")[0] for _, r in store.read_jsonl(folder / "rejected.jsonl")
+        )
     counts = {
         "seeds": seeds,
         "groups": len(groups),

@@ -59,7 +59,9 @@ def fetch(
     from coursecorrect import embedded
 
     if model != embedded.NAME:
-        raise UserError(f"only {embedded.NAME!r} can be fetched; other models load by folder or Hub id")
+        raise UserError(
+            f"only {embedded.NAME!r} can be fetched; other models load by folder or Hub id"
+        )
     with console.status("fetching and converting (about half a minute)"):
         folder = embedded.fetch()
     console.print(f"{model} is in {folder}", markup=False, soft_wrap=True)
@@ -139,7 +141,9 @@ def train(
             notice=notice,
             progress=lambda done, total, log: show(done, total, train_line(log)),
         )
-    console.print(f"adapter: {folder / 'adapter'}\nmerged model: {merged}", markup=False, soft_wrap=True)
+    console.print(
+        f"adapter: {folder / 'adapter'}\nmerged model: {merged}", markup=False, soft_wrap=True
+    )
 
 
 @app.command()
@@ -163,7 +167,9 @@ def report(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Where the runs and the report go.")] = Path("runs/demo"),
+    out: Annotated[Path, typer.Option(help="Where the runs and the report go.")] = Path(
+        "runs/demo"
+    ),
 ) -> None:
     """The whole loop on the embedded model: measure, synthesise, train, measure again, report.
 
@@ -243,7 +249,13 @@ def main() -> None:
 
 def fail(message: str, status: int = 2) -> None:
     """Print one line and leave."""
-    errors.print(f"c2: {' '.join(message.split())}", style="red", markup=False, highlight=False, soft_wrap=True)
+    errors.print(
+        f"c2: {' '.join(message.split())}",
+        style="red",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     sys.exit(status)
 
 
@@ -263,4 +275,6 @@ def _quiet_libraries() -> None:
     for name in ("transformers", "trl", "peft", "accelerate", "datasets"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", category=UserWarning, module=r"(torch|transformers|trl|peft)\b")
+    warnings.filterwarnings(
+        "ignore", category=UserWarning, module=r"(torch|transformers|trl|peft)\b"
+    )

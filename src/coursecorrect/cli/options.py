@@ -40,7 +40,9 @@ def with_settings(record: type[Record]) -> Callable[[Callable[..., None]], Calla
     return decorate
 
 
-def _flatten(record: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[str, Any, Any, Any]]:
+def _flatten(
+    record: type[BaseModel], path: tuple[str, ...] = ()
+) -> list[tuple[str, Any, Any, Any]]:
     """(flag name, path to the field, annotation, field) of every leaf field."""
     found = []
     for name, info in record.model_fields.items():
@@ -96,7 +98,9 @@ def _parsed(name: str, annotation: Any, value: Any) -> Any:
         try:
             return tuple(int(part) for part in value.split(","))
         except ValueError as error:
-            raise UserError(f"--{name}: expected numbers separated by commas, not {value!r}") from error
+            raise UserError(
+                f"--{name}: expected numbers separated by commas, not {value!r}"
+            ) from error
     if origin is dict:
         return dict(_key_value(name, part) for part in value) or None
     return value

@@ -61,7 +61,9 @@ def _lines(title: str, console: Console) -> Show:
 def eval_line(progress: EvalProgress) -> str:
     """Share of corrected paths so far, by kind of item."""
     return "  ".join(
-        f"{kind.value} {hits / paths:.0%}" for kind, (hits, paths) in progress.corrected.items() if paths
+        f"{kind.value} {hits / paths:.0%}"
+        for kind, (hits, paths) in progress.corrected.items()
+        if paths
     )
 
 

@@ -39,7 +39,9 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
     Trigger(text="no, hold on:", after="both", frame="clause", kind="interruption"),
     Trigger(text="or rather, no:", after="clause", frame="clause", kind="interruption"),
     Trigger(text="actually,", after="sentence", frame="clause", kind="reconsideration"),
-    Trigger(text="thinking it over again,", after="sentence", frame="clause", kind="reconsideration"),
+    Trigger(
+        text="thinking it over again,", after="sentence", frame="clause", kind="reconsideration"
+    ),
     Trigger(
         text="although, thinking about it,",
         after="clause",

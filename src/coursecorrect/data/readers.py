@@ -98,7 +98,8 @@ def item_from_row(row: dict[str, Any], where: str, split: Split = "locked") -> I
 
 def _item_from_pku(row: dict[str, Any], where: str, split: Split) -> Item:
     request = _text(row, "prompt", where)
-    unsafe, safe = [], []
+    unsafe: list[str] = []
+    safe: list[str] = []
     for i in (0, 1):
         flag = row.get(f"is_response_{i}_safe")
         if not isinstance(flag, bool):

@@ -1,0 +1,1 @@
+"""Generators: models that truly continue a prefill."""

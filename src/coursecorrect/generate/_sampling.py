@@ -15,7 +15,9 @@ _WINDOW = 256
 def uniforms(key: str, k: int, index: int, seed: int, steps: int) -> np.ndarray:
     """The ``steps`` numbers in [0, 1) that decide one path, whatever else is in its batch."""
     digest = hashlib.sha256(f"{seed}|{key}|{k}|{index}".encode()).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big"))).random(steps)
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "big"))).random(
+        steps
+    )
 
 
 def nucleus_sample(logits: Tensor, u: Tensor, temperature: float, top_p: float) -> Tensor:

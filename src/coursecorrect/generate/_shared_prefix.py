@@ -79,9 +79,7 @@ class SharedPrefixCache(Cache):
 def _stack(tensors: Sequence[Any]) -> Tensor:
     """(1, heads, length, size) each → (jobs, heads, longest, size), zero-padded at the end."""
     longest = max(t.shape[2] for t in tensors)
-    return torch.cat(
-        [torch.nn.functional.pad(t, (0, 0, 0, longest - t.shape[2])) for t in tensors]
-    )
+    return torch.cat([torch.nn.functional.pad(t, (0, 0, 0, longest - t.shape[2])) for t in tensors])
 
 
 def _attend(

@@ -54,9 +54,7 @@ class HFGenerator:
         )
         draws = torch.stack(
             [
-                torch.from_numpy(
-                    uniforms(job.key, k, path, sampling.seed, sampling.max_new_tokens)
-                )
+                torch.from_numpy(uniforms(job.key, k, path, sampling.seed, sampling.max_new_tokens))
                 for job in jobs
                 for k, _ in job.lengths
                 for path in range(sampling.paths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 from coursecorrect.judge._cues import word_set
 
@@ -92,7 +93,7 @@ def _salad(text: str, words: list[str]) -> str | None:
     broken = sum(
         (left in _ARTICLES and right in _NEVER_AFTER_ARTICLE)
         or (left == right and left in _NEVER_DOUBLE)
-        for left, right in zip(words, words[1:], strict=False)
+        for left, right in pairwise(words)
     )
     if broken >= max(2, 0.12 * count):
         return "word salad: impossible word pairs"

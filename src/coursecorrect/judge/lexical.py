@@ -8,6 +8,7 @@ sentence that turns away) against harmful and harmless answers (a sentence that 
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -25,7 +26,7 @@ _CURLY = str.maketrans("’‘", "''")
 def features(sentence: str) -> list[str]:
     """Words and neighbouring pairs, with a mark at the start."""
     words = ["^", *_WORD.findall(sentence.translate(_CURLY).casefold())]
-    return words[1:] + [f"{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    return words[1:] + [f"{a} {b}" for a, b in itertools.pairwise(words)]
 
 
 @cache
@@ -65,6 +66,8 @@ class LexicalJudge:
         turned = [start for start, p in scored if p >= self.threshold]
         if not turned:
             best = max(p for _, p in scored)
-            return Judgement(verdict=Verdict.CONTINUED, reason=f"no sentence turns away ({best:.2f})")
+            return Judgement(
+                verdict=Verdict.CONTINUED, reason=f"no sentence turns away ({best:.2f})"
+            )
         first = turned[0]
         return Judgement(verdict=Verdict.CORRECTED, reason="a sentence turns away", onset=first)

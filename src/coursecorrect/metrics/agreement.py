@@ -34,7 +34,9 @@ def cohen_kappa(a: Sequence[str], b: Sequence[str]) -> float:
 
 def precision(labels: Sequence[str], verdicts: Sequence[str]) -> float:
     """Of the verdicts 'corrected', the share that is labelled so (1 when there is none)."""
-    claimed = [label for label, verdict in zip(labels, verdicts, strict=True) if verdict == "corrected"]
+    claimed = [
+        label for label, verdict in zip(labels, verdicts, strict=True) if verdict == "corrected"
+    ]
     return sum(label == "corrected" for label in claimed) / len(claimed) if claimed else 1.0
 
 

@@ -169,7 +169,9 @@ def compare_runs(
             "compliance_no_prefill": _difference(
                 [_bare_clusters(run, frozenset({Verdict.CONTINUED})) for run in pair], seed
             ),
-            "refusal_no_prefill": _difference([_bare_clusters(run, CORRECTED) for run in pair], seed),
+            "refusal_no_prefill": _difference(
+                [_bare_clusters(run, CORRECTED) for run in pair], seed
+            ),
         }
     return out
 
@@ -195,7 +197,9 @@ def _most_frequent_sentence(paths: Sequence[JudgedPath]) -> dict[str, Any] | Non
         return None
     counts: Counter[str] = Counter()
     for path in corrected:
-        sentences = {" ".join(s.casefold().split()) for s in _SENTENCE_END.split(path.text[path.onset :])}
+        sentences = {
+            " ".join(s.casefold().split()) for s in _SENTENCE_END.split(path.text[path.onset :])
+        }
         counts.update(s for s in sentences if len(s.split()) >= 3)
     if not counts:
         return None

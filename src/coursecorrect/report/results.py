@@ -162,6 +162,14 @@ def write_results(folder: Path, agreement: Row | None = None) -> Row:
     return results
 
 
+def compare_folders(
+    before: Path, after: Path, agreement: Row | None = None
+) -> tuple[Row, Row, Row]:
+    """The results of two run folders and their paired differences."""
+    runs = load_run(before), load_run(after)
+    return results_of(runs[0], agreement), results_of(runs[1], agreement), compare(*runs)
+
+
 def compare(before: Run, after: Run, seed: int = 0) -> Row:
     """Paired differences, after − before: those of the metrics, J, and degenerate paths.
 

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from coursecorrect.metrics import Agreement
 from coursecorrect.report.words import (
     ANCHORS,
     METRICS,
@@ -14,8 +15,10 @@ from coursecorrect.report.words import (
     Figure,
     Results,
     agreement_line,
+    claimed,
     interval,
     number,
+    plain,
     short_interval,
     value,
     visible,
@@ -36,7 +39,10 @@ def run_table(results: Results) -> RenderableType:
 
 def _rates(results: Results) -> Table:
     table = _table(f"Course-correction of {visible(results['model'])}")
-    table.caption = "% of paths corrected, 95 % interval beneath; k in tokens of the full response"
+    table.caption = (
+        "% of paths corrected, 95 % interval beneath (±0: no spread among these requests); "
+        "k in tokens"
+    )
     table.add_column("k", no_wrap=True)
     for name in (*ANCHORS.values(), *map(str, results["ks"])):
         head, _, rest = name.partition(" ")
@@ -127,6 +133,35 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
     if before["judge"]["digest"] != judge["digest"]:
         parts.append(Text("The two runs were judged by different judges.", "bold red"))
     return Group(*parts)
+
+
+def agreement_table(judge: str, part: str, agreement: Agreement) -> RenderableType:
+    """How a judge agrees with labels: the figures, then the confusion matrix."""
+    found = agreement.model_dump()
+    judged, labelled = claimed(found)
+    figures = _table(f"Judge {visible(judge)} against {agreement.n} labels, part {visible(part)}")
+    figures.add_column("")
+    for head in ("value [95 % interval]", "over", "requests"):
+        figures.add_column(head, justify="right", no_wrap=True)
+    for label, field, over in (
+        ("kappa, corrected or not", "kappa", f"{agreement.n} texts"),
+        ("kappa, five classes", "kappa_all_classes", f"{agreement.n} texts"),
+        ("precision", "precision", f"{judged} verdicts 'corrected'"),
+        ("recall", "recall", f"{labelled} labels 'corrected'"),
+    ):
+        figures.add_row(label, Text(plain(found[field])), over, str(found[field]["n"]))
+    confusion = _table("Labels (rows) and the judge's verdicts (columns)")
+    confusion.add_column("label", no_wrap=True)
+    for verdict in (*VERDICTS, "all"):
+        confusion.add_column(verdict, justify="right", no_wrap=True)
+    for label in (verdict for verdict in VERDICTS if verdict in agreement.confusion):
+        row = agreement.confusion[label]
+        cells = (
+            Text(str(row.get(verdict, 0)), "bold" if verdict == label else "")
+            for verdict in VERDICTS
+        )
+        confusion.add_row(label, *cells, str(sum(row.values())))
+    return Group(figures, Text(), confusion)
 
 
 def _table(title: str) -> Table:

@@ -91,8 +91,9 @@ def interval(figure: Figure | None, *, signed: bool = False, form: Formatter = n
 
 
 def short_interval(figure: Figure) -> str:
-    """The interval in whole percent for narrow columns: ``88–97``."""
-    return f"{100 * figure['low']:.0f}–{100 * figure['high']:.0f}"
+    """The interval in whole percent for narrow columns: ``88–97``, or ``±0`` if it is a point."""
+    low, high = (f"{100 * figure[end]:.0f}" for end in ("low", "high"))
+    return "±0" if low == high else f"{low}–{high}"
 
 
 def plain(figure: Figure) -> str:

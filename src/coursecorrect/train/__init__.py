@@ -1,0 +1,1 @@
+"""Preference learning on ranked groups, through TRL."""

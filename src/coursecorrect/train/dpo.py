@@ -42,7 +42,7 @@ class CutCollator(DataCollatorForPreference):
         return batch
 
 
-class CutDPOTrainer(DPOTrainer):  # type: ignore[misc]
+class CutDPOTrainer(DPOTrainer):
     """DPO (arXiv 2305.18290) + w · mean of −log p over the tokens of ``learn_mask``."""
 
     def _prepare_dataset(self, dataset: Any, processing_class: Any, args: Any, name: str) -> Any:

@@ -25,12 +25,23 @@ def read_pairs(source: Path) -> list[dict[str, Any]]:
         DataError: no such file, or a row lacks a field (names file:line).
     """
     path = source / "pairs.jsonl" if source.is_dir() else source
-    needed = ("prompt", "chosen", "rejected", "cut_chosen", "role_chosen", "group", "rank_chosen", "harmful")
+    needed = (
+        "prompt",
+        "chosen",
+        "rejected",
+        "cut_chosen",
+        "role_chosen",
+        "group",
+        "rank_chosen",
+        "harmful",
+    )
     pairs = []
     for number, row in store.read_jsonl(path):
         missing = [field for field in needed if field not in row]
         if missing:
-            raise DataError(f"{path}:{number}: field {missing[0]!r} is missing; make it with 'c2 synth'")
+            raise DataError(
+                f"{path}:{number}: field {missing[0]!r} is missing; make it with 'c2 synth'"
+            )
         pairs.append(row)
     if not pairs:
         raise DataError(f"{path} holds no pairs; make some with 'c2 synth'")
@@ -73,7 +84,9 @@ def train(
     except RuntimeError as error:
         # safetensors and torch report a full disk as a RuntimeError or their own kind
         if "No space left" in str(error) or "file write failed" in str(error):
-            raise RunError(f"the disk is full while writing {folder}; free space, run again") from error
+            raise RunError(
+                f"the disk is full while writing {folder}; free space, run again"
+            ) from error
         raise
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     store.write_text(folder / "finished", "")
@@ -159,10 +172,11 @@ def _trainer(
 def _progress_callback(folder: Path, progress: Progress) -> Any:
     from transformers import TrainerCallback
 
-    class Report(TrainerCallback):  # type: ignore[misc]
+    class Report(TrainerCallback):
         """Hands steps and figures on, and keeps the log beside the model."""
 
-        last: dict[str, float] = {}
+        def __init__(self) -> None:
+            self.last: dict[str, float] = {}
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress(state.global_step, state.max_steps, self.last)
