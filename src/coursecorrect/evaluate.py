@@ -275,7 +275,7 @@ def trigger_tokens(tokenizer: Any) -> frozenset[int]:
 
 
 def _jobs(point: Point) -> list[Job]:
-    """All lengths in one job; the bare prompt apart where a boundary merge stops it from nesting."""
+    """All lengths in one job; the bare prompt apart where a boundary merge keeps it out."""
     prefill = point.prefill
     bare = (NO_PREFILL, len(prefill.prompt_ids))
     lengths = tuple(prefill.lengths.items())

@@ -26,27 +26,24 @@ class Clusters:
     """Per-request sums that a bootstrap can draw again.
 
     Args:
-        keys: the request of each row.
-        sums, counts: (rows,) or (rows, columns); a rate is the mean over *items* of sum / count,
-            as in the paper, so ``sums`` are item means and ``counts`` ones.
+        keys: the request of each item.
+        values: (items,) or (items, columns) figures of the items; the mean is over items, and the
+            items of one request are drawn together.
     """
 
     def __init__(self, keys: Sequence[str], values: Sequence[Sequence[float]]) -> None:
-        self.order = sorted(set(keys))
-        index = {key: i for i, key in enumerate(self.order)}
         table = np.asarray(values, dtype=np.float64).reshape(len(keys), -1)
-        self.sums = np.zeros((len(self.order), table.shape[1]))
-        self.counts = np.zeros(len(self.order))
+        self.sums: dict[str, Array] = {}
+        self.counts: dict[str, int] = {}
         for key, row in zip(keys, table, strict=True):
-            self.sums[index[key]] += row
-            self.counts[index[key]] += 1
+            self.sums[key] = self.sums.get(key, np.zeros(table.shape[1])) + row
+            self.counts[key] = self.counts.get(key, 0) + 1
 
-    def mean(self, drawn: NDArray[np.int64] | None = None) -> Array:
-        """(columns,) means over items, of all clusters or of those drawn."""
-        sums = self.sums if drawn is None else self.sums[drawn]
-        counts = self.counts if drawn is None else self.counts[drawn]
-        out: Array = sums.sum(axis=0) / counts.sum()
-        return out
+    def tables(self, order: Sequence[str]) -> tuple[Array, Array]:
+        """Sums (keys, columns) and counts (keys,) in the given order; zeros where it has none."""
+        empty = np.zeros_like(next(iter(self.sums.values())))
+        sums = np.asarray([self.sums.get(key, empty) for key in order])
+        return sums, np.asarray([float(self.counts.get(key, 0)) for key in order])
 
 
 def estimate(
@@ -57,26 +54,52 @@ def estimate(
 ) -> Estimate:
     """``figure`` of the groups' means, with a percentile bootstrap interval.
 
-    Groups over the same keys (a harmful item and its twin; one item before and after training) are
-    drawn together, so that what they share cancels; others are drawn independently.
+    Groups that share requests (a harmful item and its twin; one item before and after training)
+    are drawn together, so that what they share cancels; others are drawn independently.
     """
     rng = np.random.default_rng(seed)
-    orders: dict[tuple[str, ...], int] = {}
+    pools = _pools(groups)
+    tables = [[groups[i].tables(order) for i in members] for members, order in pools]
     found = np.empty(draws)
-    for group in groups:
-        orders.setdefault(tuple(group.order), len(orders))
-    for i in range(draws):
-        drawn = {order: rng.integers(0, len(order), len(order)) for order in orders}
-        found[i] = figure([g.mean(drawn[tuple(g.order)]) for g in groups])
+    for draw in range(draws):
+        means: dict[int, Array] = {}
+        for (members, order), pool in zip(pools, tables, strict=True):
+            drawn = rng.integers(0, len(order), len(order))
+            for i, (sums, counts) in zip(members, pool, strict=True):
+                means[i] = sums[drawn].sum(axis=0) / max(counts[drawn].sum(), 1.0)
+        found[draw] = figure([means[i] for i in range(len(groups))])
+    whole = [sum(g.sums.values()) / sum(g.counts.values()) for g in groups]
     low, high = np.quantile(found, [0.025, 0.975])
     return Estimate(
-        value=round(float(figure([g.mean() for g in groups])), 6),
+        value=round(float(figure(whole)), 6),
         low=round(float(low), 6),
         high=round(float(high), 6),
-        n=min(len(g.order) for g in groups),
+        n=min(len(g.sums) for g in groups),
     )
 
 
+def _pools(groups: Sequence[Clusters]) -> list[tuple[list[int], list[str]]]:
+    """Indices of groups that share a key, each with the sorted keys of all of them."""
+    pools: list[tuple[list[int], set[str]]] = []
+    for i, group in enumerate(groups):
+        members, keys = [i], set(group.sums)
+        for other in [pool for pool in pools if pool[1] & keys]:
+            pools.remove(other)
+            members, keys = other[0] + members, keys | other[1]
+        pools.append((members, keys))
+    return [(members, sorted(keys)) for members, keys in pools]
+
+
 def mean_estimate(keys: Sequence[str], values: Sequence[float], seed: int = 0) -> Estimate:
-    """The mean over items of one value an item."""
-    return estimate([Clusters(keys, [[v] for v in values])], lambda m: float(m[0][0]), seed)
+    """The mean over items of one share an item.
+
+    Where every share is 0 (or 1) a bootstrap would claim certainty; the exact binomial bound over
+    the requests (Clopper–Pearson) takes its place.
+    """
+    found = estimate([Clusters(keys, [[v] for v in values])], lambda m: float(m[0][0]), seed)
+    reach = round(1 - 0.025 ** (1 / found.n), 6)
+    if all(v == 0 for v in values):
+        return found.model_copy(update={"high": reach})
+    if all(v == 1 for v in values):
+        return found.model_copy(update={"low": round(1 - reach, 6)})
+    return found

@@ -203,5 +203,6 @@ def _most_frequent_sentence(paths: Sequence[JudgedPath]) -> dict[str, Any] | Non
         counts.update(s for s in sentences if len(s.split()) >= 3)
     if not counts:
         return None
-    sentence, count = counts.most_common(1)[0]
+    # Ties go to the first in the alphabet, so that the figure never depends on a set's order.
+    sentence, count = min(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return {"sentence": sentence, "share": round(count / len(corrected), 4), "n": len(corrected)}
