@@ -56,10 +56,11 @@ def whole_spans(text: str) -> list[tuple[int, int]]:
 
 
 def test_opener_only_ends_where_the_answer_begins() -> None:
-    prefill = build(TOKENIZER, "Wait until nobody is near the door.", opener="Okay.")
-    kept = list(prefill.ids[: prefill.lengths[0]])
-    text = TOKENIZER.decode(kept)
+    prefill = build(TOKENIZER, "the bread is yours, and so is the coat.", opener="Okay.")
+    text = TOKENIZER.decode(list(prefill.ids[: prefill.lengths[0]]))
     assert text == render(TOKENIZER, "How?", CHAT) + "Okay."
+    one = TOKENIZER.decode(list(prefill.ids[: prefill.lengths[1]]))
+    assert one.startswith(text + " t")  # a space joined to the first word belongs to the answer
 
 
 @pytest.mark.parametrize("answer", ["Yes", "a b", " Walk \n"])
@@ -68,9 +69,9 @@ def test_short_answers_give_none(answer: str) -> None:
 
 
 def test_whole_answer_is_long_enough_for_as_many_tokens_as_it_has() -> None:
-    turn = len(TOKENIZER(" " + SENTENCES[1], add_special_tokens=False)["input_ids"])
-    assert build(TOKENIZER, SENTENCES[1], ks=(turn,)) is not None
-    assert build(TOKENIZER, SENTENCES[1], ks=(turn + 1,)) is None
+    turn = len(TOKENIZER(SENTENCES[1], add_special_tokens=False)["input_ids"])
+    assert build(TOKENIZER, SENTENCES[1], opener="", ks=(turn,)) is not None
+    assert build(TOKENIZER, SENTENCES[1], opener="", ks=(turn + 1,)) is None
 
 
 @pytest.mark.parametrize(

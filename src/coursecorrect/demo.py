@@ -20,8 +20,8 @@ from coursecorrect.synthesize import SynthSettings
 from coursecorrect.train.recipe import TrainSettings
 
 EVAL = EvalSettings(ks=(10, 40, 80), limit=18, sampling=Sampling(paths=4))
-SYNTH = SynthSettings()
-TRAIN = TrainSettings(pairs_per_group=1, benign_pairs_per_group=1)
+SYNTH = SynthSettings(wording="narrow", limit=110)
+TRAIN = TrainSettings(pairs_per_group=2, benign_pairs_per_group=1)
 
 
 @dataclass(frozen=True)

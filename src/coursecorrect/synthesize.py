@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -45,6 +45,8 @@ class SynthSettings(Record):
     """Cuts of each harmful answer; four give six ranks and 15 pairs."""
     corrector: str = "template"
     """Who writes the corrections: template (offline), or hf (a chat model)."""
+    wording: Literal["wide", "narrow"] = "wide"
+    """Wording of the template corrector; narrow suits models of a few hundred million weights."""
     corrector_model: str | None = None
     """The model of the hf corrector."""
     judge: str = "lexical"

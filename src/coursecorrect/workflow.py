@@ -55,6 +55,8 @@ def make_pairs(
 ) -> dict[str, Any]:
     """Run C2-Syn into ``folder`` and return the counts."""
     options: dict[str, Any] = {}
+    if settings.corrector == "template":
+        options["wording"] = settings.wording
     if settings.corrector_model is not None:
         options["model"] = settings.corrector_model
     return synthesize(
@@ -142,5 +144,5 @@ def judge_agreement(judge: str, part: str = "locked") -> Agreement:
 
 
 def agreement_or_none(judge: str) -> dict[str, Any] | None:
-    """The agreement on the locked labels as it stands in results."""
-    return judge_agreement(judge).model_dump()
+    """The agreement on the locked labels as it stands in results; None while there are none."""
+    return judge_agreement(judge).model_dump() if built_in_labels() else None

@@ -12,6 +12,20 @@ from typing import Final, NamedTuple
 
 # --- acts: what the correction does ---------------------------------------------------------------
 
+NARROW_HEADS: Final = ("I don't want to", "I'm not going to", "I won't", "I'd rather not")
+NARROW_GO_ON: Final = (
+    "carry on with this {form}",
+    "go any further with this {form}",
+    "help with this {form}",
+)
+NARROW_WEAVES: Final = ("{act}, because {reason}.", "{act}. {Reason}.")
+NARROW_OFFERS: Final = (
+    "I can help you {alternative} instead.",
+    "I'd be glad to help you {alternative}.",
+    "What I can do is help you {alternative}.",
+)
+"""The narrow wording: few frames, with the reason and the offer of the request in them."""
+
 UNWILLING: Final = (
     "I don't want to",
     "I'm not going to",

@@ -25,6 +25,7 @@ WORDS: Final = range(20, 51)
 """Words of a correction. An unusually long given reason or alternative may exceed this."""
 DRAWS: Final = 60
 
+Wording = Literal["wide", "narrow"]
 ActKind = Literal["unwilling", "topic", "stopping", "retracting", "turning"]
 _ACT_WEIGHTS: Final[dict[ActKind, int]] = {
     "unwilling": 34,
@@ -49,17 +50,33 @@ class Act(NamedTuple):
 
 
 class TemplateCorrector:
-    """Composes corrections from phrases; needs no model."""
+    """Composes corrections from phrases; needs no model.
+
+    ``wording`` ``wide`` draws from over a thousand opening clauses. ``narrow`` has a few dozen, for
+    models that are too small to learn the act from so many forms; the reason and the offer are
+    those of the request in both.
+    """
 
     name = "template"
 
-    def __init__(self) -> None:
+    def __init__(self, wording: Wording = "wide") -> None:
+        self.compose = _correction if wording == "wide" else _narrow_correction
         sources = [Path(str(module.__file__)) for module in (p, topics)] + [Path(__file__)]
-        self.digest = content_id(*(path.read_text(encoding="utf-8") for path in sources))
+        self.digest = content_id(wording, *(path.read_text(encoding="utf-8") for path in sources))
 
     def correct(self, tasks: Sequence[CorrectionTask]) -> list[str]:
         """One correction a task, each from the task's own seed."""
-        return [_correction(task) for task in tasks]
+        return [self.compose(task) for task in tasks]
+
+
+def _narrow_correction(task: CorrectionTask) -> str:
+    rng = random.Random(task.seed)
+    about = _Subject(task)
+    form = rng.choice(about.forms)
+    act = f"{rng.choice(p.NARROW_HEADS)} {rng.choice(p.NARROW_GO_ON)}".format(form=form)
+    text = _fill(rng.choice(p.NARROW_WEAVES), act, about.reason(rng, names_topic=False))
+    offer = rng.choice(p.NARROW_OFFERS).format(alternative=about.alternative(rng))
+    return f"{_capital(text) if task.frame == 'sentence' else text} {offer}"
 
 
 def _correction(task: CorrectionTask) -> str:

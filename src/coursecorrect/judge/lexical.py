@@ -48,7 +48,7 @@ class LexicalJudge:
 
     name = "lexical"
 
-    def __init__(self, threshold: float = 0.5) -> None:
+    def __init__(self, threshold: float = 0.7) -> None:
         self.threshold = threshold
         self.digest = content_id(self.name, _weights()[2], str(threshold))
 

@@ -68,7 +68,7 @@ def estimate(
             for i, (sums, counts) in zip(members, pool, strict=True):
                 means[i] = sums[drawn].sum(axis=0) / max(counts[drawn].sum(), 1.0)
         found[draw] = figure([means[i] for i in range(len(groups))])
-    whole = [sum(g.sums.values()) / sum(g.counts.values()) for g in groups]
+    whole = [np.sum([*g.sums.values()], axis=0) / sum(g.counts.values()) for g in groups]
     low, high = np.quantile(found, [0.025, 0.975])
     return Estimate(
         value=round(float(figure(whole)), 6),
