@@ -231,7 +231,7 @@ def _all_rows(
     # A batch that a kill left half committed is sampled again whole: what shares a batch never
     # depends on history.
     missing = [batch for batch in batches if any(p.item.id not in on_disk for p in batch)]
-    jobs = [[job for point in batch for job in _jobs(point)] for batch in missing]
+    jobs = [[job for point in batch for job in jobs_of(point)] for batch in missing]
     sampled = generator.sample(jobs, settings.sampling)
     for batch in batches:
         if not missing or batch is not missing[0]:
@@ -240,7 +240,7 @@ def _all_rows(
         missing.pop(0)
         paths = iter(next(sampled))
         for point in batch:
-            own = [path for _ in _jobs(point) for path in next(paths)]
+            own = [path for _ in jobs_of(point) for path in next(paths)]
             rows = on_disk.get(point.item.id)
             if rows is None:
                 rows = _path_rows(point, own, generator.tokenizer)
@@ -274,7 +274,7 @@ def trigger_tokens(tokenizer: Any) -> frozenset[int]:
     )
 
 
-def _jobs(point: Point) -> list[Job]:
+def jobs_of(point: Point) -> list[Job]:
     """All lengths in one job; the bare prompt apart where a boundary merge keeps it out."""
     prefill = point.prefill
     bare = (NO_PREFILL, len(prefill.prompt_ids))

@@ -101,7 +101,9 @@ def revision(place: str) -> str:
 def _load(settings: ModelSettings, place: str) -> LoadedModel:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     keep_freed_memory()
     base, adapter = place, None
     if (Path(place) / "adapter_config.json").is_file():
