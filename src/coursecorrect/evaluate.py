@@ -17,8 +17,7 @@ from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import OpenerSet, opener_for
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import RunError, UserError
-from coursecorrect.generate.base import Generator, Job, Sampling
-from coursecorrect.generate.hf import continuation_text
+from coursecorrect.generate.base import Generator, Job, Sampling, continuation_text
 from coursecorrect.judge.base import Judge
 from coursecorrect.models import LoadedModel, ModelSettings
 from coursecorrect.prefill import (
@@ -179,6 +178,7 @@ def run_settings(
 def evaluate(
     settings: EvalSettings,
     folder: Path,
+    items: Sequence[Item],
     loaded: LoadedModel,
     generator: Generator,
     judge: Judge,
@@ -191,7 +191,7 @@ def evaluate(
     Writes ``run.json``, ``items.jsonl``, ``excluded.jsonl``, ``paths.jsonl`` (a block an item) and
     ``verdicts-<judge>.jsonl``.
     """
-    points, excluded = prepare(settings, select_items(settings), loaded.tokenizer, judge)
+    points, excluded = prepare(settings, items, loaded.tokenizer, judge)
     store.open_run(folder, run_settings(settings, loaded, judge, points))
     store.write_jsonl(folder / "items.jsonl", [_item_row(p) for p in points])
     store.write_jsonl(folder / "excluded.jsonl", excluded)

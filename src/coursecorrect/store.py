@@ -57,6 +57,9 @@ def write_text(path: Path, text: str) -> None:
     """Replace a file at once: readers see the old or the new content, never half."""
     scratch = path.with_name(path.name + ".tmp")
     try:
+        if path.exists() and not path.is_file():  # a device or pipe is written to, never replaced
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch.write_text(text, encoding="utf-8", newline="\n")
         scratch.replace(path)
@@ -109,7 +112,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     try:
         return _json_object(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{folder} is not a run folder: cannot read run.json") from error
 
 

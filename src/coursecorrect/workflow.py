@@ -16,7 +16,7 @@ from coursecorrect import store
 from coursecorrect.correct import get_corrector
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
-from coursecorrect.evaluate import EvalSettings, Progress, evaluate, trigger_tokens
+from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_items, trigger_tokens
 from coursecorrect.judge import get_judge
 from coursecorrect.metrics import Agreement, agreement
 from coursecorrect.models import load
@@ -38,10 +38,11 @@ def measure(
     from coursecorrect.generate.hf import HFGenerator
 
     judge = get_judge(settings.judge)
+    items = select_items(settings)  # before the model: a wrong path is told at once
     loaded = load(settings.model)
     banned = trigger_tokens(loaded.tokenizer) if settings.ban_triggers else frozenset()
     generator = HFGenerator(loaded, banned=banned, notice=notice)
-    evaluate(settings, folder, loaded, generator, judge, notice=notice, progress=progress)
+    evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
     return write_results(folder, agreement_or_none(settings.judge))
 
 
@@ -119,7 +120,9 @@ def _continuation(row: dict[str, Any], where: str) -> Continuation:
         return Continuation.model_validate(known)
     except ValidationError as error:
         first = error.errors()[0]
-        raise DataError(f"{where}: field {first['loc'][0]!r}: {first['msg']}") from error
+        raise DataError(
+            f"{where}: field {first['loc'][0]!r}: {first['msg'].removeprefix('Value error, ')}"
+        ) from error
 
 
 @cache
@@ -132,10 +135,11 @@ def built_in_labels() -> tuple[dict[str, Any], ...]:
 @cache
 def judge_agreement(judge: str, part: str = "locked") -> Agreement:
     """How a judge agrees with the built-in labels of one part (``dev`` or ``locked``)."""
+    known_judge = get_judge(judge)
     rows = [row for row in built_in_labels() if row["part"] == part]
     if not rows:
         raise UserError(f"there are no labels of part {part!r}; choose dev or locked")
-    judged = get_judge(judge).judge([_continuation(row, row["id"]) for row in rows])
+    judged = known_judge.judge([_continuation(row, row["id"]) for row in rows])
     return agreement(
         [row["label"] for row in rows],
         [result.verdict.value for result in judged],

@@ -39,7 +39,7 @@ Out = Annotated[Path | None, typer.Option("--out", help="Run folder; the same co
 
 def notice(text: str) -> None:
     """A line that matters but stops nothing."""
-    errors.print(f"note: {text}", style="yellow", markup=False, highlight=False)
+    errors.print(f"note: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def default_folder(kind: str, name: str, settings: Record) -> Path:

@@ -89,7 +89,9 @@ def _assemble(record: type[Record], fields: Any, values: dict[str, Any]) -> Reco
     except ValidationError as error:
         first = error.errors()[0]
         flag = "--" + str(first["loc"][-1] if first["loc"] else "").replace("_", "-")
-        raise UserError(f"{flag}: {first['msg']}, not {first['input']!r}") from error
+        raise UserError(
+            f"{flag}: {first['msg'].removeprefix('Value error, ')}, not {first['input']!r}"
+        ) from error
 
 
 def _parsed(name: str, annotation: Any, value: Any) -> Any:

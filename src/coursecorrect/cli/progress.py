@@ -53,7 +53,9 @@ def _lines(title: str, console: Console) -> Show:
         nonlocal shown
         if (tenth := 10 * done // max(total, 1)) > shown:
             shown = tenth
-            console.print(f"{title}: {done}/{total} {figures}".rstrip(), markup=False)
+            console.print(
+                f"{title}: {done}/{total} {figures}".rstrip(), markup=False, soft_wrap=True
+            )
 
     return show
 

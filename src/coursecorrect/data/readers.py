@@ -93,7 +93,9 @@ def item_from_row(row: dict[str, Any], where: str, split: Split = "locked") -> I
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(p) for p in first["loc"])
-        raise DataError(f"{where}: field {field!r}: {first['msg']}") from error
+        raise DataError(
+            f"{where}: field {field!r}: {first['msg'].removeprefix('Value error, ')}"
+        ) from error
 
 
 def _item_from_pku(row: dict[str, Any], where: str, split: Split) -> Item:

@@ -66,3 +66,18 @@ class Generator(Protocol):
         What shares a batch is decided by the caller, from item ids and settings alone.
         """
         ...
+
+
+def continuation_text(tokenizer: Any, before: Sequence[int], after: Sequence[int]) -> str:
+    """The text that ``after`` adds to ``before``; slices ids, so no string has to be found.
+
+    A character whose bytes are split between the two belongs to the continuation.
+    """
+    head = _decode(tokenizer, before).rstrip("\ufffd")
+    return _decode(tokenizer, [*before, *after])[len(head) :]
+
+
+def _decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    return str(
+        tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    )

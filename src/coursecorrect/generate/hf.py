@@ -111,21 +111,6 @@ def end_ids(loaded: LoadedModel) -> frozenset[int]:
     return frozenset(int(i) for i in found if i is not None)
 
 
-def continuation_text(tokenizer: Any, before: Sequence[int], after: Sequence[int]) -> str:
-    """The text that ``after`` adds to ``before``; slices ids, so no string has to be found.
-
-    A character whose bytes are split between the two belongs to the continuation.
-    """
-    head = _decode(tokenizer, before).rstrip("\ufffd")
-    return _decode(tokenizer, [*before, *after])[len(head) :]
-
-
-def _decode(tokenizer: Any, ids: Sequence[int]) -> str:
-    return str(
-        tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    )
-
-
 def _same_shape(batch: Sequence[Job]) -> list[list[int]]:
     """Indices of jobs with equally many lengths: only those fit one rectangular batch."""
     groups: dict[int, list[int]] = {}

@@ -117,11 +117,14 @@ def _trainer(
     pairs: Sequence[dict[str, Any]],
     progress: Progress,
 ) -> Any:
+    import datasets
     from peft import LoraConfig
     from transformers import ProgressCallback
 
     from coursecorrect.train.dpo import CutCollator, CutConfig, CutDPOTrainer, to_dataset
 
+    # TRL prepares its data with bars of its own; one bar is enough.
+    datasets.disable_progress_bars()
     config = CutConfig(
         output_dir=str(folder / "checkpoints"),
         per_device_train_batch_size=settings.batch_size,
