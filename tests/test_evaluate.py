@@ -14,7 +14,13 @@ from coursecorrect import workflow
 from coursecorrect.data.openers import LOCKED, TAUGHT, opener_for
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import RunError, UserError
-from coursecorrect.evaluate import EvalSettings, evaluate, rejudge, trigger_tokens
+from coursecorrect.evaluate import (
+    EvalSettings,
+    evaluate,
+    rejudge,
+    select_items,
+    trigger_tokens,
+)
 from coursecorrect.generate.base import Sampling
 from coursecorrect.generate.hf import HFGenerator
 from coursecorrect.judge import get_judge
@@ -40,6 +46,7 @@ def run(settings: EvalSettings, folder: Path, loaded: Any, progress: Any = quiet
     evaluate(
         settings,
         folder,
+        select_items(settings),
         loaded,
         HFGenerator(loaded),
         get_judge("rules"),
@@ -221,6 +228,7 @@ def test_going_on_ends_with_the_same_bytes(
     evaluate(
         settings,
         tmp_path / "torn",
+        select_items(settings),
         loaded,
         HFGenerator(loaded),
         get_judge("rules"),
@@ -246,7 +254,7 @@ def test_nothing_is_sampled_twice(
             return iter(())
 
     evaluate(
-        settings, tmp_path / "run", loaded, Spent(), get_judge("rules"),
+        settings, tmp_path / "run", select_items(settings), loaded, Spent(), get_judge("rules"),
         notice=quiet, progress=quiet,
     )  # fmt: skip
 

@@ -11,8 +11,8 @@ from coursecorrect.generate import hf
 from coursecorrect.generate._padded import PaddedDecoder
 from coursecorrect.generate._sampling import nucleus_sample, uniforms
 from coursecorrect.generate._shared_prefix import SharedPrefixDecoder
-from coursecorrect.generate.base import Job, Path, Sampling
-from coursecorrect.generate.hf import HFGenerator, continuation_text
+from coursecorrect.generate.base import Job, Path, Sampling, continuation_text
+from coursecorrect.generate.hf import HFGenerator
 
 TOLERANCE = 3e-4
 STEPS = 5

@@ -119,7 +119,7 @@ def _trainer(
 ) -> Any:
     import datasets
     from peft import LoraConfig
-    from transformers import ProgressCallback
+    from transformers import PrinterCallback
 
     from coursecorrect.train.dpo import CutCollator, CutConfig, CutDPOTrainer, to_dataset
 
@@ -167,7 +167,7 @@ def _trainer(
             task_type="CAUSAL_LM",
         ),
     )
-    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_progress_callback(folder, progress))
     return trainer
 
