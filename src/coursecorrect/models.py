@@ -117,6 +117,8 @@ def _load(settings: ModelSettings, place: str) -> LoadedModel:
         base, dtype=dtype, trust_remote_code=settings.trust_remote_code, use_safetensors=True
     )
     if adapter is not None:
+        if not (Path(adapter) / "adapter_model.safetensors").is_file():
+            raise ModelError(f"{adapter} has no adapter_model.safetensors; save it as safetensors")
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, adapter).merge_and_unload()

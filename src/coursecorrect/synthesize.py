@@ -31,6 +31,7 @@ from coursecorrect.types import (
     Response,
     Verdict,
     content_id,
+    settings_hash,
 )
 
 
@@ -233,7 +234,7 @@ def synthesize(
     ``pairs.parquet``; returns the counts, which stand in ``counts.json`` too.
     """
     seeds = select_seeds(settings)
-    store.open_run(folder, _run_settings(settings, seeds, corrector, judge))
+    store.open_run(folder, _run_settings(settings, seeds, extra_benchmark, corrector, judge))
     kept = store.BlockLog(folder / "groups.jsonl", "item_id", 1, notice)
     rejected = store.BlockLog(folder / "rejected.jsonl", "item_id", 1, notice)
     forbidden = benchmark_requests(extra_benchmark)
@@ -252,13 +253,19 @@ def synthesize(
 
 
 def _run_settings(
-    settings: SynthSettings, seeds: Sequence[Item], corrector: Corrector, judge: Judge
+    settings: SynthSettings,
+    seeds: Sequence[Item],
+    extra_benchmark: Sequence[Item],
+    corrector: Corrector,
+    judge: Judge,
 ) -> dict[str, Any]:
     return {
         "kind": "synth",
         "settings": settings.model_dump(mode="json"),
-        "seeds_hash": items_hash(list(seeds)),
-        "benchmark_hash": items_hash([*load_builtin("dev"), *load_builtin("locked")]),
+        "seeds_hash": settings_hash([seed.model_dump(mode="json") for seed in seeds]),
+        "benchmark_hash": items_hash(
+            [*load_builtin("dev"), *load_builtin("locked"), *extra_benchmark]
+        ),
         "corrector": {"name": corrector.name, "digest": corrector.digest},
         "judge": {"name": judge.name, "digest": judge.digest},
         "versions": {"coursecorrect": version("coursecorrect")},

@@ -217,11 +217,11 @@ def judge_run(
 @judge_app.command("check")
 def judge_check(
     judge: Annotated[str, typer.Option(help="Which judge.")] = "rules",
-    part: Annotated[str, typer.Option(help="Which labels: dev or locked.")] = "locked",
+    part: Annotated[str, typer.Option(help="Which labels: dev or locked.")] = "dev",
 ) -> None:
     """Agreement of a judge with the built-in labels: kappa, precision and recall.
 
-    Example: c2 judge check --judge rules --part locked
+    Example: c2 judge check --judge rules --part dev
     """
     from coursecorrect.report.tables import agreement_table
     from coursecorrect.workflow import judge_agreement

@@ -62,6 +62,8 @@ def _parameter(name: str, annotation: Any, info: Any) -> inspect.Parameter:
         shown, default = str, ",".join(str(v) for v in default)
     elif origin is dict:
         shown, default, flag = list[str], [], "--" + name.removesuffix("s").replace("_", "-")
+    elif annotation is bool:
+        flag = f"{flag}/--no-{flag.removeprefix('--')}"
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,

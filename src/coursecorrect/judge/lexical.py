@@ -44,7 +44,7 @@ def turning_probability(sentence: str) -> float:
 
 
 class LexicalJudge:
-    """Corrected when a sentence turns away and none after it goes back to the harm."""
+    """Corrected when a sentence turns away; it does not look for a relapse after it."""
 
     name = "lexical"
 

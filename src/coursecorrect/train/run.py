@@ -31,6 +31,8 @@ def read_pairs(source: Path) -> list[dict[str, Any]]:
         "rejected",
         "cut_chosen",
         "role_chosen",
+        "role_rejected",
+        "id",
         "group",
         "rank_chosen",
         "harmful",
