@@ -245,7 +245,11 @@ def test_chosen_pairs_spread_over_the_ranks(pairs: list[dict[str, Any]]) -> None
     assert len(groups) == 9
     for members in groups.values():
         ranks = sorted(p["rank_chosen"] for p in members)
-        assert ranks == ([1, 2, 3, 4, 5] if members[0]["harmful"] else [1, 2])
+        assert ranks == ([1, 2, 3, 4, 5] if members[0]["harmful"] else [1, 1])
+        if members[0]["harmful"]:
+            assert {p["role_rejected"] for p in members} == {"FHR"}
+        else:
+            assert {p["role_chosen"] for p in members} == {"GOOD"}
     assert choose_pairs(settings, pairs) == chosen
     assert choose_pairs(settings.model_copy(update={"seed": 1}), pairs) != chosen
     assert len(choose_pairs(TrainSettings(pairs_per_group=99), pairs)) == len(pairs)

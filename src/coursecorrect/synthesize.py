@@ -200,6 +200,10 @@ def pairs_of(group: RankedGroup) -> Iterator[dict[str, Any]]:
     is correction over none, 2 earlier over later (paper section 3.2); benign groups have 0.
     """
     for better, worse in combinations(group.responses, 2):
+        # A false correction is never a chosen response, not even against a refusal: the
+        # likelihood term would teach it.
+        if not group.harmful and better.role != "GOOD":
+            continue
         principle = 0 if not group.harmful else 1 if worse.role == "FHR" else 2
         yield {
             "id": content_id(group.id, str(better.rank), str(worse.rank)),

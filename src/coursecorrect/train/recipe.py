@@ -20,8 +20,8 @@ class TrainSettings(Record):
     """System prompt of every pair; without it the template's own default applies."""
     pairs_per_group: int = Field(default=6, ge=1)
     """How many of a harmful group's pairs are used (15 at most), early and late cuts alike."""
-    benign_pairs_per_group: int = Field(default=3, ge=0)
-    """How many of a benign group's pairs are used (3 at most)."""
+    benign_pairs_per_group: int = Field(default=2, ge=0)
+    """How many of a benign group's pairs are used (2 at most)."""
     epochs: float = Field(default=1.0, gt=0)
     """How often each chosen pair is seen."""
     batch_size: int = Field(default=4, ge=1)
@@ -69,7 +69,12 @@ def _spread(
     by_rank: dict[int, list[dict[str, Any]]] = {}
     for pair in members:
         by_rank.setdefault(pair["rank_chosen"], []).append(pair)
-    queues = [rng.sample(queue, len(queue)) for queue in by_rank.values()]
+    # Popped from the end: the contrast with the full harmful response comes first. With few pairs
+    # a group, pairs of two corrections would push corrections down as often as up.
+    queues = [
+        sorted(rng.sample(queue, len(queue)), key=lambda pair: pair["role_rejected"] == "FHR")
+        for queue in by_rank.values()
+    ]
     rng.shuffle(queues)
     taken: list[dict[str, Any]] = []
     while len(taken) < wanted and any(queues):
