@@ -91,9 +91,14 @@ def interval(figure: Figure | None, *, signed: bool = False, form: Formatter = n
 
 
 def short_interval(figure: Figure) -> str:
-    """The interval in whole percent for narrow columns: ``88–97``, or ``±0`` if it is a point."""
+    """The interval in whole percent for narrow columns: ``88–97``, ``≥88`` or ``≤12`` at an end
+    of the scale, or ``±0`` if it is a point."""
     low, high = (f"{100 * figure[end]:.0f}" for end in ("low", "high"))
-    return "±0" if low == high else f"{low}–{high}"
+    if low == high:
+        return "±0"
+    if str(high) == "100":
+        return f"≥{low}"
+    return f"≤{high}" if str(low) == "0" else f"{low}–{high}"
 
 
 def plain(figure: Figure) -> str:
