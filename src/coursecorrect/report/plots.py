@@ -45,7 +45,7 @@ _ROOM_FOR_SHARE = 7.0  # a bar narrower than this many percent carries no number
 def corr_plot(before: Results, after: Results | None = None, *, narrow: bool = False) -> Figure:
     """Corr@k on harmful items and false corrections on twins, the anchors at the left."""
     figure = Figure(figsize=(4.2, 4.1) if narrow else (7.6, 4.0))
-    axes = figure.add_axes((0.125, 0.17, 0.685, 0.65) if narrow else (0.075, 0.17, 0.765, 0.67))
+    axes = figure.add_axes((0.125, 0.17, 0.685, 0.65) if narrow else (0.075, 0.17, 0.72, 0.67))
     runs = [("before", before), ("after", after)] if after else [("", before)]
     ks = sorted({k for _, run in runs if run for k in run["ks"]})
     anchor_places = (0.0, 1.7) if narrow else (0.0, 1.0)
