@@ -123,7 +123,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(
     assert "checkpoint-" in errors
     assert (tmp_path / "killed" / "finished").exists()
     assert not checkpoints.exists()
-    model = "merged/model.safetensors"
+    model = "model/model.safetensors"
     whole, resumed = tree_bytes(tmp_path / "undisturbed"), tree_bytes(tmp_path / "killed")
     assert resumed.keys() == whole.keys()
     assert resumed[model] == whole[model]

@@ -78,7 +78,7 @@ def task(seed: int, request: str | None = None, **fields: Any) -> CorrectionTask
     row = {
         "id": str(seed),
         "request": request or rng.choice(list(REQUESTS)),
-        "prefix": "Sure, it is easy.",
+        "begun": "Sure, it is easy.",
         "trigger": trigger.text,
         "frame": trigger.frame,
         "seed": seed,

@@ -7,25 +7,31 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 
 from conftest import made_up_items, quiet, write_rows
 from coursecorrect.correct import get_corrector
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.judge import get_judge
 from coursecorrect.models import ModelSettings, load
-from coursecorrect.prefill import ChatSettings, render
+from coursecorrect.prefill import ChatSettings
 from coursecorrect.synthesize import SynthSettings, synthesize
-from coursecorrect.train.dpo import (
-    CutCollator,
-    CutConfig,
-    CutDPOTrainer,
-    learn_from,
-    masked_nll,
+from coursecorrect.train.grouped import (
+    GroupedConfig,
+    GroupedDPOTrainer,
+    can_pack,
+    collate,
+    log_probs,
+    score,
     to_dataset,
+    with_scores,
 )
-from coursecorrect.train.recipe import TrainSettings, choose_pairs
+from coursecorrect.train.groups import TokenGroup, decision_weights, token_groups
+from coursecorrect.train.packing import IGNORED, pack
+from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.train.run import read_pairs, train
 
+PAIR_TEXTS = ("prompt", "chosen", "rejected")
 pytestmark = pytest.mark.filterwarnings("default")
 
 
@@ -49,217 +55,218 @@ def pairs(pairs_folder: Path) -> list[dict[str, Any]]:
     return read_pairs(pairs_folder)
 
 
-def make_trainer(
-    kind: Any, config: Any, model_folder: Path, pairs: Any, out: Path, **args: Any
-) -> Any:
-    """A trainer whose adapter no longer starts at zero, so that policy and reference differ."""
-    from peft import LoraConfig
+@pytest.fixture(scope="module")
+def groups(pairs: list[dict[str, Any]], tokenizer: Any) -> list[TokenGroup]:
+    return token_groups(tokenizer, pairs, ChatSettings(), 1024)
 
-    loaded = load(ModelSettings(model=str(model_folder), device="cpu"))
-    values: dict[str, Any] = {
-        "output_dir": str(out),
-        "per_device_train_batch_size": 3,
-        "max_length": 1024,
-        "report_to": [],
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "disable_tqdm": True,
-        "beta": 0.3,
-    }
-    collator = (
-        {"data_collator": CutCollator(pad_token_id=0, max_length=1024)}
-        if kind is CutDPOTrainer
-        else {}
+
+def plain_log_probs(model: Any, group: TokenGroup, response: int) -> torch.Tensor:
+    """log p of each token of a response, by a plain pass over that one sequence."""
+    ids = list(group.prompt_ids + group.responses[response])
+    logits = model(input_ids=torch.tensor([ids])).logits[0].double()
+    found = logits[:-1].log_softmax(-1)[range(len(ids) - 1), ids[1:]]
+    return found[len(group.prompt_ids) - 1 :]
+
+
+def exact_model(folder: Path, seed: int | None = None) -> Any:
+    """The tiny model in float64; with a seed its weights are moved a little."""
+    model = load(ModelSettings(model=str(folder), device="cpu")).model.double()
+    if seed is not None:
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(0.05 * torch.randn_like(weight))
+    return model
+
+
+def trainer_of(
+    model: Any, groups: list[TokenGroup], folder: Path, reference: Any, **changed: Any
+) -> GroupedDPOTrainer:
+    config = GroupedConfig(
+        output_dir=str(folder), beta=0.3, max_length=None, bf16=False, report_to=[],
+        precompute_ref_log_probs=True, gradient_checkpointing=False, disable_tqdm=True, **changed
+    )  # fmt: skip
+    tokenizer = load(ModelSettings(model=str(folder.parent / "tiny"), device="cpu")).tokenizer
+    return GroupedDPOTrainer(
+        model=model,
+        args=config,
+        train_dataset=to_dataset(groups, reference),
+        processing_class=tokenizer,
+        data_collator=collate,
     )
-    trainer = kind(
-        model=loaded.model,
-        args=config(**values | args),
-        train_dataset=to_dataset(pairs),
-        processing_class=loaded.tokenizer,
-        peft_config=LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM"),
-        **collator,
+
+
+def test_a_packed_group_reads_each_beginning_once(groups: list[TokenGroup]) -> None:
+    for group in groups:
+        layout = pack(group)
+        ids, labels = layout.ids[0].tolist(), layout.labels[0].tolist()
+        beginnings = {r[: i + 1] for r in group.responses for i in range(len(r))}
+        trunk = len(group.prompt_ids) - 1
+        assert len(ids) == trunk + len(beginnings)
+        assert labels[:trunk] == [IGNORED] * trunk
+        for response, path in zip(group.responses, layout.paths, strict=True):
+            assert tuple(labels[i] for i in path) == response
+            seen = layout.visible[0][path[-1]].nonzero().flatten().tolist()
+            # What the last position sees is the sequence itself, in its order and nothing else.
+            assert [ids[i] for i in seen] == list((group.prompt_ids + response)[:-1])
+            assert layout.positions[0][seen].tolist() == list(range(len(seen)))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_scores_are_those_of_one_sequence_at_a_time(
+    groups: list[TokenGroup], tiny_model_folder: Path, packed: bool
+) -> None:
+    model = with_scores(exact_model(tiny_model_folder))
+    for group in groups:
+        with torch.no_grad():
+            found = score(model, group, packed=packed)
+            for i, tokens in enumerate(found):
+                assert (tokens - plain_log_probs(model, group, i)).abs().max() < 1e-9
+
+
+def test_loss_and_gradient_are_those_of_trl_on_the_same_pairs(
+    groups: list[TokenGroup], pairs: list[dict[str, Any]], tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
+
+    group = next(g for g in groups if g.harmful)
+    rows = [p for p in pairs if p["group"] == group.id]
+    assert len(rows) == len(group.pairs) == 15
+    (tmp_path / "tiny").symlink_to(tiny_model_folder)
+    tokenizer = load(ModelSettings(model=str(tiny_model_folder), device="cpu")).tokenizer
+    start = with_scores(exact_model(tiny_model_folder))
+    theirs = DPOTrainer(
+        model=exact_model(tiny_model_folder, seed=1),
+        ref_model=exact_model(tiny_model_folder),
+        args=DPOConfig(
+            output_dir=str(tmp_path / "theirs"), beta=0.3, max_length=None, bf16=False,
+            report_to=[], gradient_checkpointing=False, per_device_train_batch_size=15,
+        ),  # fmt: skip
+        train_dataset=Dataset.from_list([{k: p[k] for k in PAIR_TEXTS} for p in rows]),
+        processing_class=tokenizer,
     )
-    torch.manual_seed(11)
-    with torch.no_grad():
-        for name, weight in sorted(trainer.model.named_parameters()):
-            if "lora" in name:
-                weight.copy_(0.3 * torch.randn(weight.shape))
-    trainer.model.eval()  # dropout would make two passes differ
-    return trainer
+    batch = theirs.data_collator([theirs.train_dataset[i] for i in range(15)])
+    wanted = theirs.compute_loss(theirs.model, batch)
+    wanted.backward()
+    assert abs(float(wanted) - math.log(2)) > 1e-3  # not the loss of an untouched policy
+    for packed in (True, False):
+        reference = {group.id: log_probs(start, group, packed=packed)}
+        ours = trainer_of(
+            exact_model(tiny_model_folder, seed=1), [group], tmp_path / "ours", reference,
+            likelihood_weight=0.0, packed=packed,
+        )  # fmt: skip
+        loss = ours.compute_loss(ours.model, collate([ours.train_dataset[0]]))
+        loss.backward()
+        assert float(loss) == pytest.approx(float(wanted), abs=1e-8)
+        for (name, a), (_, b) in zip(
+            ours.model.named_parameters(), theirs.model.named_parameters(), strict=True
+        ):
+            assert (a.grad - b.grad).abs().max() < 1e-8, name
 
 
-def batch_of(trainer: Any, rows: list[int]) -> dict[str, Any]:
-    return trainer.data_collator([trainer.train_dataset[i] for i in rows])
-
-
-def loss_of(trainer: Any, batch: dict[str, Any]) -> float:
-    return trainer.compute_loss(trainer.model, dict(batch)).item()
-
-
-def token_log_probs(model: Any, ids: list[int]) -> torch.Tensor:
-    """log p of each token after the first, by a plain pass over one sequence."""
-    with torch.no_grad():
-        logits = model(input_ids=torch.tensor([ids])).logits[0]
-    return logits[:-1].log_softmax(-1)[range(len(ids) - 1), ids[1:]]
+def test_likelihood_term_by_hand(
+    groups: list[TokenGroup], tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny").symlink_to(tiny_model_folder)
+    start = with_scores(exact_model(tiny_model_folder))
+    for group in (groups[0], groups[-1]):
+        reference = {group.id: log_probs(start, group, packed=True)}
+        values = []
+        for weight in (0.0, 0.7):
+            trainer = trainer_of(
+                exact_model(tiny_model_folder, seed=1), [group], tmp_path / "out", reference,
+                likelihood_weight=weight,
+            )  # fmt: skip
+            batch = collate([trainer.train_dataset[0]])
+            values.append(float(trainer.compute_loss(trainer.model, batch)))
+        model, means = exact_model(tiny_model_folder, seed=1), []
+        for i, weights in enumerate(decision_weights(group)):
+            if any(weights):
+                tokens = plain_log_probs(model, group, i).tolist()
+                total = sum(w * t for w, t in zip(weights, tokens, strict=True))
+                means.append(-total / sum(weights))
+        assert values[1] - values[0] == pytest.approx(0.7 * sum(means) / len(means), abs=1e-8)
 
 
 def test_only_what_follows_the_cut_is_learnt(
-    tiny_model_folder: Path, pairs: list[dict[str, Any]], tmp_path: Path
+    groups: list[TokenGroup], pairs: list[dict[str, Any]], tokenizer: Any
 ) -> None:
-    trainer = make_trainer(CutDPOTrainer, CutConfig, tiny_model_folder, pairs, tmp_path)
-    tokenizer = trainer.processing_class
-    rows = range(len(pairs))
-    batch = batch_of(trainer, list(rows))
-    roles = set()
-    for row in rows:
-        chosen = pairs[row]["chosen"][0]["content"]
-        wanted = chosen[pairs[row]["cut_chosen"] :]
-        learnt = batch["input_ids"][row][batch["learn_mask"][row].bool()].tolist()
-        text = tokenizer.decode(learnt)
-        role = pairs[row]["role_chosen"]
-        roles.add(role)
-        if role == "GOOD":  # shortened at its end
-            start = text.removesuffix("<|im_end|>\n")
-            assert len(start) > 20
-            assert start in wanted
-        else:
-            after = wanted + "<|im_end|>\n"
-            assert after.endswith(text)
-            assert len(after) - len(text) <= 12  # at most a token over the cut is left out
-        mask = batch["learn_mask"][row].tolist()
-        assert mask == sorted(mask[: mask.index(1)]) + mask[mask.index(1) :]
-        length = len(trainer.train_dataset[row]["prompt_ids"])
-        assert not any(mask[:length])
-    assert roles == {"SR", "SCR", "GOOD"}
+    for group in groups:
+        rows = {p["rank_chosen"] - 1: p for p in pairs if p["group"] == group.id}
+        for rank, weights in enumerate(decision_weights(group)):
+            if rank not in rows:
+                assert not any(weights)
+                continue
+            chosen = rows[rank]["chosen"][0]["content"]
+            ids = group.responses[rank]
+            learnt = tokenizer.decode([i for i, w in zip(ids, weights, strict=True) if w])
+            after = chosen[rows[rank]["cut_chosen"] :] + "<|im_end|>\n"
+            assert after.endswith(learnt)
+            assert len(after) - len(learnt) <= 12  # at most a token over the cut is left out
+
+
+def test_weight_is_highest_where_a_worse_response_parts() -> None:
+    good, false, refusal = (1, 2, 3, 4, 5), (1, 2, 3, 9), (8,)
+    group = TokenGroup("g", False, (0,), (good, false, refusal), (0, None, None), ((0, 1), (0, 2)))
+    assert decision_weights(group) == [[1, 1 / 2, 1 / 3, 1, 1 / 2], [0] * 4, [0]]
+    late = TokenGroup("g", True, (0,), ((1, 7, 8), (1, 2, 3)), (1, None), ((0, 1),))
+    assert decision_weights(late) == [[0, 1, 1 / 2], [0] * 3]
 
 
 def test_learning_starts_at_the_first_token_wholly_after_the_cut(tokenizer: Any) -> None:
     answer = "Take the bread. I will not help with this."
     for cut in range(len(answer)):
-        prompt = render(tokenizer, "How?", ChatSettings())
-        finished = render(tokenizer, "How?", ChatSettings(), answer)
-        head = len(tokenizer(prompt, add_special_tokens=False)["input_ids"])
-        ids = tokenizer(finished, add_special_tokens=False)["input_ids"]
         row = {
-            "prompt": [{"role": "user", "content": "How?"}],
-            "chosen": [{"role": "assistant", "content": answer}],
+            "group": "g", "harmful": True, "prompt": [{"role": "user", "content": "How?"}],
+            "chosen": [{"role": "assistant", "content": answer}], "rank_chosen": 1,
+            "rejected": [{"role": "assistant", "content": "Take."}], "rank_rejected": 2,
             "cut_chosen": cut,
-            "prompt_ids": ids[:head],
-            "chosen_ids": ids[head:],
-        }
-        first = learn_from(tokenizer, row)
-        assert len(tokenizer.decode(ids[head:][:first])) >= cut
-        if first:
-            assert len(tokenizer.decode(ids[head:][: first - 1])) < cut
-    with pytest.raises(DataError, match="tokenises"):
-        learn_from(tokenizer, row | {"chosen_ids": [*ids[head:-1], 5]})
+        }  # fmt: skip
+        (group,) = token_groups(tokenizer, [row], ChatSettings(), 1024)
+        first, ids = group.learn_from[0], group.responses[0]
+        assert first is not None
+        assert len(tokenizer.decode(ids[:first])) >= cut
+        assert first == 0 or len(tokenizer.decode(ids[: first - 1])) < cut
 
 
-def test_masked_likelihood_by_hand() -> None:
-    log_probs = torch.log(
-        torch.tensor([[0.5, 0.25, 0.1], [0.2, 0.4, 0.8], [0.9, 0.9, 0.9], [0.9, 0.9, 0.9]])
-    )
-    mask = torch.tensor([[0, 0, 1, 1], [1, 0, 0, 1]])
-    # Position j of log_probs speaks of token j + 1; the first token is never predicted.
-    wanted = -(math.log(0.25) + math.log(0.1) + math.log(0.8)) / 3
-    assert masked_nll(log_probs, mask).item() == pytest.approx(wanted, rel=1e-5)
-    assert masked_nll(log_probs, torch.zeros_like(mask)).item() == 0
-
-
-def test_without_weight_the_loss_is_that_of_trl(
-    tiny_model_folder: Path, pairs: list[dict[str, Any]], tmp_path: Path
+def test_a_response_that_would_be_truncated_is_an_error(
+    tokenizer: Any, pairs: list[dict[str, Any]]
 ) -> None:
-    from trl.trainer.dpo_config import DPOConfig
-    from trl.trainer.dpo_trainer import DPOTrainer
-
-    some = [p for p in pairs if p["harmful"]][:6]
-    ours = make_trainer(
-        CutDPOTrainer,
-        CutConfig,
-        tiny_model_folder,
-        some,
-        tmp_path,
-        likelihood_weight=0.0,
-        tail_tokens=10_000,
-    )
-    theirs = make_trainer(DPOTrainer, DPOConfig, tiny_model_folder, some, tmp_path)
-    for rows in ([0, 1, 2], [3, 4, 5]):
-        wanted = loss_of(theirs, batch_of(theirs, rows))
-        assert loss_of(ours, batch_of(ours, rows)) == pytest.approx(wanted, rel=1e-5)
-        assert abs(wanted - math.log(2)) > 1e-3  # not the loss of an untouched adapter
+    with pytest.raises(DataError, match="max-length is 60"):
+        token_groups(tokenizer, pairs, ChatSettings(), 60)
 
 
-def test_loss_by_hand(tiny_model_folder: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
-    some = [p for p in pairs if p["harmful"]][4:7]
-    trainer = make_trainer(
-        CutDPOTrainer, CutConfig, tiny_model_folder, some, tmp_path, likelihood_weight=0.7
-    )
-    dpo, learnt = [], []
-    for row in trainer.train_dataset:
-        margins = []
-        for side in ("chosen", "rejected"):
-            start = len(row["prompt_ids"])
-            ids = row["prompt_ids"] + row[f"{side}_ids"]
-            policy = token_log_probs(trainer.model, ids)[start - 1 :]
-            with trainer.model.disable_adapter():
-                reference = token_log_probs(trainer.model, ids)[start - 1 :]
-            margins.append(float((policy - reference).sum()))
-            if side == "chosen":
-                learnt += policy[row["learn_from"] :].tolist()
-        dpo.append(math.log1p(math.exp(-0.3 * (margins[0] - margins[1]))))
-    wanted = sum(dpo) / len(dpo) - 0.7 * sum(learnt) / len(learnt)
-    assert loss_of(trainer, batch_of(trainer, [0, 1, 2])) == pytest.approx(wanted, rel=1e-4)
-
-
-def test_uncorrected_text_ends_soon_after_the_responses_part(
-    tiny_model_folder: Path, pairs: list[dict[str, Any]], tmp_path: Path
+def test_attention_that_ignores_the_mask_is_not_packed(
+    groups: list[TokenGroup], tiny_model_folder: Path
 ) -> None:
-    trainer = make_trainer(
-        CutDPOTrainer, CutConfig, tiny_model_folder, pairs, tmp_path, tail_tokens=7
-    )
-    ends = trainer.processing_class.eos_token_id
-    for row, pair in zip(trainer.train_dataset, pairs, strict=True):
-        chosen, rejected = row["chosen_ids"], row["rejected_ids"]
-        parted = next(i for i, (a, b) in enumerate(zip(chosen, rejected, strict=False)) if a != b)
-        if pair["role_rejected"] == "FHR":
-            assert len(rejected) <= parted + 7
-        else:
-            assert ends in rejected[-2:]
-        if pair["role_chosen"] != "GOOD":
-            assert ends in chosen[-2:]
+    class Deaf(torch.nn.Module):
+        def __init__(self, model: Any) -> None:
+            super().__init__()
+            self.model, self.dtype = model, model.dtype
+
+        def forward(self, attention_mask: Any = None, **inputs: Any) -> Any:
+            return self.model(**inputs)
+
+    model = with_scores(load(ModelSettings(model=str(tiny_model_folder), device="cpu")).model)
+    assert can_pack(model, groups[0])
+    assert not can_pack(Deaf(model), groups[0])
 
 
-def test_a_correction_that_would_be_cut_off_is_an_error(
-    tiny_model_folder: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    with pytest.raises(DataError, match="max_length"):
-        make_trainer(CutDPOTrainer, CutConfig, tiny_model_folder, pairs, tmp_path, max_length=60)
-
-
-def test_chosen_pairs_spread_over_the_ranks(pairs: list[dict[str, Any]]) -> None:
-    settings = TrainSettings(pairs_per_group=5, benign_pairs_per_group=2)
-    chosen = choose_pairs(settings, pairs)
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for pair in chosen:
-        groups.setdefault(pair["group"], []).append(pair)
-    assert len(groups) == 9
-    for members in groups.values():
-        ranks = sorted(p["rank_chosen"] for p in members)
-        assert ranks == ([1, 2, 3, 4, 5] if members[0]["harmful"] else [1, 1])
-        if members[0]["harmful"]:
-            assert {p["role_rejected"] for p in members} == {"FHR"}
-        else:
-            assert {p["role_chosen"] for p in members} == {"GOOD"}
-    assert choose_pairs(settings, pairs) == chosen
-    assert choose_pairs(settings.model_copy(update={"seed": 1}), pairs) != chosen
-    assert len(choose_pairs(TrainSettings(pairs_per_group=99), pairs)) == len(pairs)
+def test_order_spreads_both_kinds_and_holds_every_group_once_an_epoch() -> None:
+    groups = [TokenGroup(str(i), i < 10, (0,), ((1,),), (0,), ()) for i in range(40)]
+    order = training_order(groups, epochs=2, seed=0)
+    assert sorted(g.id for g in order[:40]) == sorted(g.id for g in groups)
+    assert [g.id for g in order[:40]] != [g.id for g in order[40:]]
+    for start in range(0, 80, 8):
+        assert 1 <= sum(g.harmful for g in order[start : start + 8]) <= 3
+    assert training_order(groups, 2, 0) == order
+    assert training_order(groups, 2, 1) != order
 
 
 def tiny_settings(model: Path, **changed: Any) -> TrainSettings:
     values: dict[str, Any] = {
         "model": ModelSettings(model=str(model), device="cpu"),
-        "pairs_per_group": 3,
-        "benign_pairs_per_group": 1,
         "batch_size": 2,
         "lora_rank": 2,
         "learning_rate": 0.01,
@@ -281,7 +288,7 @@ def trained(
         notice=quiet,
         progress=lambda done, total, log: steps.append(done),
     )
-    assert merged == folder / "merged"
+    assert merged == folder / "model"
     return folder, steps
 
 
@@ -298,18 +305,19 @@ def test_adapter_and_merged_model_load_alike_and_have_learnt(
 ) -> None:
     folder, steps = trained
     assert steps == list(range(1, 9))  # (3 · 3 + 6 · 1) pairs, two a step
-    adapter, merged = logits_of(folder / "adapter"), logits_of(folder / "merged")
+    adapter, merged = logits_of(folder / "adapter"), logits_of(folder / "model")
     assert (adapter - merged).abs().max() < 1e-4
     assert (merged - logits_of(tiny_model_folder)).abs().max() > 0.01
     assert {p.name for p in folder.iterdir()} == {
         "adapter",
         "finished",
         "log.jsonl",
-        "merged",
+        "model",
+        "reference.jsonl",
         "run.json",
     }
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    assert "likelihood/nll" in log[0]
+    assert "harmful/nll" in log[0]
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(tiny_model_folder)
 
@@ -340,7 +348,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(
 
     with pytest.raises(KeyboardInterrupt):
         train(settings, pairs_folder, folder, notice=quiet, progress=stop)
-    assert not (folder / "merged").exists()
+    assert not (folder / "model").exists()
     # A checkpoint that the kill left half written is passed over.
     (folder / "checkpoints" / "checkpoint-4").mkdir()
     notices: list[str] = []
@@ -354,8 +362,8 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(
     )
     assert steps == [4, 5, 6, 7, 8]
     assert any("checkpoint-3" in notice for notice in notices)
-    undisturbed = logits_of(trained[0] / "merged")
-    assert (logits_of(folder / "merged") - undisturbed).abs().max() < 1e-4
+    undisturbed = logits_of(trained[0] / "model")
+    assert (logits_of(folder / "model") - undisturbed).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("field", ["prompt", "cut_chosen", "harmful"])

@@ -41,10 +41,10 @@ def run_demo(folder: Path, screen: Screen) -> Path:
     with screen.counting("2/5 synthesising preferences") as count:
         workflow.make_pairs(SYNTH, folder / "pairs", notice=screen.notice, progress=count)
     with screen.counting("3/5 training") as count:
-        merged = workflow.teach(
+        model = workflow.teach(
             TRAIN, folder / "pairs", folder / "trained", notice=screen.notice, progress=count
         )
-    trained = EVAL.model_copy(update={"model": ModelSettings(model=str(merged))})
+    trained = EVAL.model_copy(update={"model": ModelSettings(model=str(model))})
     after = _measure("4/5 measuring after training", trained, folder / "after", screen)
     screen.results("after training", after)
     with screen.counting("5/5 writing the report"):

@@ -133,12 +133,11 @@ class GroupMaker:
             cuts = growing_cuts(item.response, 2, seed=rng.randrange(2**32))
         except CutError as error:
             raise RejectedError(f"cuts: {error}") from error
-        cut = rng.choice(cuts)
         good = assistant_text(opener, item.response)
         return [
             Response(rank=1, role="GOOD", text=good, cut=len(good) - len(item.response)),
-            self._corrected(item, opener, cut, 2, rng),
-            self._safe(item, opener, 3, rng),
+            *(self._corrected(item, opener, cut, i + 2, rng) for i, cut in enumerate(cuts)),
+            self._safe(item, opener, len(cuts) + 2, rng),
         ]
 
     def _safe(self, item: Item, opener: str, rank: int, rng: random.Random) -> Response:
@@ -155,7 +154,7 @@ class GroupMaker:
         for _ in range(self.settings.tries):
             trigger = rng.choice(triggers_for(cut.kind, prefix))
             joined = join(prefix, cut.kind, trigger)
-            (correction,) = self.corrector.correct([self._task(item, prefix, trigger, rng)])
+            (correction,) = self.corrector.correct([self._task(item, joined, trigger, rng)])
             text = follow(joined, correction)
             start = len(prefix.rstrip())
             (judged,) = self.judge.judge(
@@ -178,13 +177,13 @@ class GroupMaker:
         )
 
     def _task(
-        self, item: Item, prefix: str, trigger: Trigger | None, rng: random.Random
+        self, item: Item, begun: str, trigger: Trigger | None, rng: random.Random
     ) -> CorrectionTask:
         return CorrectionTask(
             id=item.id,
             request=item.request,
             category=item.category,
-            prefix=prefix,
+            begun=begun,
             trigger=trigger.text if trigger else "",
             frame=trigger.frame if trigger else "sentence",
             reason=item.reason,

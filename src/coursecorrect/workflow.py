@@ -79,7 +79,7 @@ def teach(
     notice: store.Notice,
     progress: Callable[[int, int, dict[str, float]], None],
 ) -> Path:
-    """Train on a synthesis folder; returns the folder of the merged model."""
+    """Train on a synthesis folder; returns the folder of the finished model."""
     from coursecorrect.train.run import train
 
     return train(settings, pairs, folder, notice=notice, progress=progress)

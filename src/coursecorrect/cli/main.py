@@ -126,7 +126,7 @@ def train(
     pairs: Annotated[Path, typer.Argument(help="A synthesis folder, or a pairs.jsonl.")],
     out: Out = None,
 ) -> None:
-    """Train a model on preference pairs (DPO with LoRA and a likelihood term after the cut).
+    """Train a model on preference pairs: grouped DPO and a likelihood term after the cut.
 
     Example: c2 train runs/pairs --model smollm2 --out runs/trained
     """
@@ -134,16 +134,16 @@ def train(
 
     folder = out or default_folder("train", settings.model.model, settings)
     with bar("training") as show:
-        merged = teach(
+        model = teach(
             settings,
             pairs,
             folder,
             notice=notice,
             progress=lambda done, total, log: show(done, total, train_line(log)),
         )
-    console.print(
-        f"adapter: {folder / 'adapter'}\nmerged model: {merged}", markup=False, soft_wrap=True
-    )
+    if settings.lora_rank:
+        console.print(f"adapter: {folder / 'adapter'}", markup=False, soft_wrap=True)
+    console.print(f"model: {model}", markup=False, soft_wrap=True)
 
 
 @app.command()

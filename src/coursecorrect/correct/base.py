@@ -12,7 +12,7 @@ from coursecorrect.types import Record
 class CorrectionTask(Record):
     """One cut answer to be corrected.
 
-    ``prefix`` is the opener and the IHR. ``frame`` tells what ``trigger`` needs next: ``clause``,
+    ``begun`` is the text to go on with: opener, IHR and trigger. ``frame`` tells what ``trigger`` needs next: ``clause``,
     an independent clause in lower case (unless it begins with 'I'), or ``sentence``. ``reason``
     fits after 'because' and ``alternative`` after 'I can help you'; a corrector finds its own
     where they are missing.
@@ -21,7 +21,7 @@ class CorrectionTask(Record):
     id: str
     request: str
     category: str | None = None
-    prefix: str
+    begun: str
     trigger: str
     frame: Frame
     reason: str | None = None

@@ -36,7 +36,7 @@ class HFCorrector:
     def _correct(self, task: CorrectionTask) -> str:
         tokenizer, model = self.loaded.tokenizer, self.loaded.model
         prompt = render(tokenizer, task.request, ChatSettings())
-        ids, _ = encode(tokenizer, f"{prompt}{task.prefix.rstrip()} {task.trigger}")
+        ids, _ = encode(tokenizer, prompt + task.begun)
         with torch.random.fork_rng():
             torch.manual_seed(task.seed)
             out = model.generate(

@@ -57,6 +57,12 @@ REPORTED: Final = re.compile(
     )
 )
 
+# What only the one who answers can mean, even inside a letter or a quotation left open.
+OWN_ANSWER: Final = re.compile(
+    r"[^.;!?\n]{0,40}?\b(?:this|that|my|the) (?:answer|reply|response|explanation|request|chat|"
+    r"conversation)\b"
+)
+
 # --- what resumes the deed --------------------------------------------------------------------
 
 # Words that take the help up again, whatever follows (but a benign rest cancels them).
@@ -88,7 +94,7 @@ ORDER: Final = re.compile(
         r"[\s*_]*(?:(?:step \d+|\d{1,2}|[a-d])\s*[.):]\s*)?(?:(?:and|then|still|however|yet|"
         r"well|next|so|now|just|simply|first|second|third|finally|also|after that|afterwards|"
         r"once|but|or|alternatively|later|meanwhile|fine|instead)[,:]? )*(?:(?:once|when|"
-        r"as soon as|after|while|if|before) [^.;!?\n,]{3,60}, )?(?:(?:then|just|simply|"
+        r"as soon as|after|while|if|before|at|by|around|on|in|during) [^.;!?\n,]{3,60}, )?(?:(?:then|just|simply|"
         r"quickly|quietly|carefully|slowly) )*(?:you(?:'ll| will| can| could| should| need to|"
         r" have to| might| may| must|'d| want to| just)* )?(?:(?:then|also|just|simply|"
         r"quickly|quietly|carefully|slowly|want to|need to) )*(?:take|put|use|grab|place|"

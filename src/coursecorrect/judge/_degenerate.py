@@ -74,6 +74,8 @@ def _loop(text: str, words: list[str]) -> str | None:
     triples = list(zip(words, words[1:], words[2:], strict=False))
     if count >= 20 and len(set(triples)) < 0.45 * len(triples):
         return "loop: hardly a new phrase"
+    if count >= 16 and len(set(words)) <= 0.42 * count:
+        return "loop: hardly a new word"
     return None
 
 

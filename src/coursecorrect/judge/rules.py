@@ -163,7 +163,8 @@ def _apply(bundles: Iterable[Bundle], view: _text.View, found: list[_Evidence]) 
             sentence = found[max(0, bisect_right(starts, begin) - 1)]
             weight = cue.weight
             if weight > 0 and cue.kind != "contrast":
-                weight = _discounted(cue, start, sentence.start, view)
+                own = cue.speaker and _context.OWN_ANSWER.match(view.text, end)
+                weight = weight if own else _discounted(cue, start, sentence.start, view)
                 if weight <= 0:
                     continue
             sentence.add(cue.kind, weight, begin, end)

@@ -1,4 +1,4 @@
-"""Training a model on preference pairs with LoRA; resumes from its last checkpoint."""
+"""Training a model on preference pairs, group by group; resumes from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from typing import Any
 from coursecorrect import store
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.models import LoadedModel, load, resolve, revision
-from coursecorrect.train.recipe import TrainSettings, choose_pairs
+from coursecorrect.prefill import ChatSettings
+from coursecorrect.train.groups import TokenGroup, token_groups
+from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.types import settings_hash
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -58,23 +60,24 @@ def train(
     notice: store.Notice,
     progress: Progress,
 ) -> Path:
-    """Train an adapter; returns the folder of the merged model.
+    """Train a model; returns the folder of the finished model.
 
-    Writes ``run.json``, ``log.jsonl``, ``adapter/`` and ``merged/`` into ``folder``; checkpoints
-    stand in ``checkpoints/`` until the end. A finished run is not trained again.
+    Writes ``run.json``, ``reference.jsonl``, ``log.jsonl`` and ``model/`` into ``folder``, with
+    LoRA also ``adapter/``; checkpoints stand in ``checkpoints/`` until the end. A finished run is
+    not trained again.
     """
     pairs = read_pairs(source)
     store.open_run(folder, _run_settings(settings, pairs))
-    merged = folder / "merged"
+    finished = folder / "model"
     if (folder / "finished").exists():
         notice(f"{folder} is finished already; nothing to train")
-        return merged
-    chosen = choose_pairs(settings, pairs)
-    if settings.system is not None:
-        head = [{"role": "system", "content": settings.system}]
-        chosen = [{**pair, "prompt": head + pair["prompt"]} for pair in chosen]
+        return finished
     loaded = load(settings.model)
-    trainer = _trainer(settings, folder, loaded, chosen, progress)
+    groups = token_groups(
+        loaded.tokenizer, pairs, ChatSettings(settings.system), settings.max_length
+    )
+    reference, packed = _reference(loaded.model, groups, folder, notice, progress)
+    trainer = _trainer(settings, folder, loaded, groups, reference, packed, progress)
     checkpoint = _last_checkpoint(folder / "checkpoints")
     if checkpoint is not None:
         notice(f"going on from {checkpoint}")
@@ -92,7 +95,7 @@ def train(
         raise
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     store.write_text(folder / "finished", "")
-    return merged
+    return finished
 
 
 def _run_settings(settings: TrainSettings, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -106,6 +109,29 @@ def _run_settings(settings: TrainSettings, pairs: Sequence[dict[str, Any]]) -> d
     }
 
 
+def _reference(
+    model: Any,
+    groups: Sequence[TokenGroup],
+    folder: Path,
+    notice: store.Notice,
+    progress: Progress,
+) -> tuple[dict[str, list[float]], bool]:
+    """Log-probabilities of all responses before training, and whether groups can be packed."""
+    from coursecorrect.train.grouped import can_pack, log_probs, with_scores
+
+    model = with_scores(model)
+    packed = can_pack(model, groups[0])
+    if not packed:
+        notice("the model's attention takes no tree mask: responses are trained one by one")
+    path = folder / "reference.jsonl"
+    log = store.BlockLog(path, "group", 1, notice)
+    for done, group in enumerate(groups, 1):
+        if group.id not in log.done:
+            log.append([{"group": group.id, "log_probs": log_probs(model, group, packed=packed)}])
+        progress(done, len(groups), {})
+    return {row["group"]: row["log_probs"] for _, row in store.read_jsonl(path)}, packed
+
+
 def _last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end."""
     found = [p for p in folder.glob("checkpoint-*") if (p / "trainer_state.json").exists()]
@@ -116,35 +142,43 @@ def _trainer(
     settings: TrainSettings,
     folder: Path,
     loaded: LoadedModel,
-    pairs: Sequence[dict[str, Any]],
+    groups: Sequence[TokenGroup],
+    reference: dict[str, list[float]],
+    packed: bool,
     progress: Progress,
 ) -> Any:
     import datasets
     from peft import LoraConfig
     from transformers import PrinterCallback
 
-    from coursecorrect.train.dpo import CutCollator, CutConfig, CutDPOTrainer, to_dataset
+    from coursecorrect.train.grouped import (
+        GroupedConfig,
+        GroupedDPOTrainer,
+        collate,
+        to_dataset,
+    )
 
-    # TRL prepares its data with bars of its own; one bar is enough.
-    datasets.disable_progress_bars()
-    config = CutConfig(
+    datasets.disable_progress_bars()  # one bar, ours, is enough
+    config = GroupedConfig(
         output_dir=str(folder / "checkpoints"),
-        per_device_train_batch_size=settings.batch_size,
-        num_train_epochs=settings.epochs,
+        # One group a forward pass: nothing is padded, and on CPU nothing is lost.
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=settings.batch_size,
+        num_train_epochs=1,  # the order holds every epoch
+        train_sampling_strategy="sequential",
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=10,
         max_grad_norm=1.0,
         beta=settings.beta,
         likelihood_weight=settings.likelihood_weight,
-        max_length=settings.max_length,
-        tail_tokens=settings.tail_tokens,
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
+        packed=packed,
+        precompute_ref_log_probs=True,
+        max_length=None,
         dataloader_pin_memory=False,
         logging_steps=5,
         save_steps=settings.save_steps,
-        save_total_limit=2,
+        save_total_limit=1,
         seed=settings.seed,
         data_seed=settings.seed,
         bf16=False,
@@ -153,21 +187,19 @@ def _trainer(
         disable_tqdm=True,
         dataloader_num_workers=0,
     )
-    tokenizer = loaded.tokenizer
-    trainer = CutDPOTrainer(
+    lora = LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=2 * settings.lora_rank,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    trainer = GroupedDPOTrainer(
         model=loaded.model,
         args=config,
-        train_dataset=to_dataset(pairs),
-        processing_class=tokenizer,
-        data_collator=CutCollator(
-            pad_token_id=tokenizer.pad_token_id, max_length=settings.max_length
-        ),
-        peft_config=LoraConfig(
-            r=settings.lora_rank,
-            lora_alpha=2 * settings.lora_rank,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM",
-        ),
+        train_dataset=to_dataset(training_order(groups, settings.epochs, settings.seed), reference),
+        processing_class=loaded.tokenizer,
+        data_collator=collate,
+        peft_config=lora if settings.lora_rank else None,
     )
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(_progress_callback(folder, progress))
@@ -194,10 +226,12 @@ def _progress_callback(folder: Path, progress: Progress) -> Any:
 
 
 def _save(trainer: Any, folder: Path, loaded: LoadedModel) -> None:
-    for config in trainer.model.peft_config.values():
-        config.base_model_name_or_path = loaded.name
-    trainer.model.save_pretrained(folder / "adapter")
-    loaded.tokenizer.save_pretrained(folder / "adapter")
-    merged = trainer.model.merge_and_unload()
-    merged.save_pretrained(folder / "merged")
-    loaded.tokenizer.save_pretrained(folder / "merged")
+    model = trainer.model
+    if hasattr(model, "merge_and_unload"):
+        for config in model.peft_config.values():
+            config.base_model_name_or_path = loaded.name
+        model.save_pretrained(folder / "adapter")
+        loaded.tokenizer.save_pretrained(folder / "adapter")
+        model = model.merge_and_unload()
+    model.save_pretrained(folder / "model")
+    loaded.tokenizer.save_pretrained(folder / "model")

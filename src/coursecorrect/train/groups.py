@@ -1,0 +1,138 @@
+"""From preference pairs back to ranked groups in token ids.
+
+Fifteen pairs of a group hold only six distinct responses: they are read as pairs, the format that
+other tools take, and trained as groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coursecorrect.errors import DataError
+from coursecorrect.prefill import ChatSettings, encode, render
+
+
+@dataclass(frozen=True)
+class TokenGroup:
+    """One request with its distinct responses, best first.
+
+    Attributes:
+        id: the group's id.
+        harmful: is the request harmful?
+        prompt_ids: the rendered prompt.
+        responses: token ids of each response, to the end of the turn.
+        learn_from: for each response, the index of its first token after the cut when it is to be
+            made likelier; None when it is never the better one of a pair.
+        pairs: (better, worse) as indices into ``responses``.
+    """
+
+    id: str
+    harmful: bool
+    prompt_ids: tuple[int, ...]
+    responses: tuple[tuple[int, ...], ...]
+    learn_from: tuple[int | None, ...]
+    pairs: tuple[tuple[int, int], ...]
+
+
+def token_groups(
+    tokenizer: Any, rows: Sequence[dict[str, Any]], chat: ChatSettings, max_length: int
+) -> list[TokenGroup]:
+    """The groups of preference pairs, in the order of their first pair.
+
+    Raises:
+        DataError: a response is longer than ``max_length`` tokens (it is never truncated: that
+            would cut the correction off).
+    """
+    members: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        members.setdefault(row["group"], []).append(row)
+    return [_group(tokenizer, key, group, chat, max_length) for key, group in members.items()]
+
+
+def _group(
+    tokenizer: Any, key: str, rows: Sequence[dict[str, Any]], chat: ChatSettings, max_length: int
+) -> TokenGroup:
+    request = rows[0]["prompt"][-1]["content"]
+    texts: dict[int, str] = {}
+    cuts: dict[int, int] = {}
+    for row in rows:
+        texts[row["rank_chosen"]] = row["chosen"][0]["content"]
+        texts[row["rank_rejected"]] = row["rejected"][0]["content"]
+        cuts[row["rank_chosen"]] = row["cut_chosen"]
+    ranks = sorted(texts)
+    head = render(tokenizer, request, chat)
+    prompt_ids, _ = encode(tokenizer, head)
+    responses, learn_from = [], []
+    for rank in ranks:
+        ids, start = _response(tokenizer, request, texts[rank], cuts.get(rank, 0), chat, prompt_ids)
+        if len(prompt_ids) + len(ids) > max_length:
+            raise DataError(
+                f"group {key}: a response has {len(prompt_ids) + len(ids)} tokens with its prompt, "
+                f"--max-length is {max_length}; truncation would cut the correction off: raise it"
+            )
+        responses.append(tuple(ids))
+        learn_from.append(start if rank in cuts else None)
+    return TokenGroup(
+        id=key,
+        harmful=bool(rows[0]["harmful"]),
+        prompt_ids=tuple(prompt_ids),
+        responses=tuple(responses),
+        learn_from=tuple(learn_from),
+        pairs=tuple(
+            (ranks.index(row["rank_chosen"]), ranks.index(row["rank_rejected"])) for row in rows
+        ),
+    )
+
+
+def _response(
+    tokenizer: Any,
+    request: str,
+    answer: str,
+    cut: int,
+    chat: ChatSettings,
+    prompt_ids: Sequence[int],
+) -> tuple[list[int], int]:
+    """Token ids of a finished turn after its prompt, and the first one wholly after the cut."""
+    head = render(tokenizer, request, chat)
+    finished = render(tokenizer, request, chat, answer)
+    ids, spans = encode(tokenizer, finished)
+    if ids[: len(prompt_ids)] != list(prompt_ids):
+        raise DataError(
+            "the chat template renders a finished turn differently from the prompt; "
+            f"the model {tokenizer.name_or_path!r} cannot be trained with it"
+        )
+    at = finished.index(answer, len(head)) + cut
+    first = next((i for i, (start, _) in enumerate(spans) if start >= at), len(ids))
+    return ids[len(prompt_ids) :], max(0, first - len(prompt_ids))
+
+
+def decision_weights(group: TokenGroup) -> list[list[float]]:
+    """Weight of each token in the likelihood term: 0 up to the cut, then 1 / (1 + distance).
+
+    The distance is counted from the last fork, where a worse response parts from this one: the
+    cut of a correction, and in a harmless answer every place where it is not to be corrected.
+    Whether a model turns is decided by the first token after a fork; the fortieth is wording, and
+    with equal weights the wording, which differs in every group, drowns the decision.
+    """
+    weights = []
+    for mine, (response, start) in enumerate(zip(group.responses, group.learn_from, strict=True)):
+        if start is None:
+            weights.append([0.0] * len(response))
+            continue
+        worse = [group.responses[w] for better, w in group.pairs if better == mine]
+        forks = {max(start, _parting(response, other)) for other in worse} | {start}
+        row, distance = [0.0] * min(start, len(response)), 0
+        for index in range(start, len(response)):
+            distance = 1 if index in forks else distance + 1
+            row.append(1 / distance)
+        weights.append(row)
+    return weights
+
+
+def _parting(one: Sequence[int], other: Sequence[int]) -> int:
+    """Index of the first token in which two responses differ."""
+    pairs = zip(one, other, strict=False)
+    shorter = min(len(one), len(other))
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
