@@ -1,7 +1,7 @@
 """The whole loop on the embedded model: measure, synthesise, train, measure again, report.
 
-It takes a part of the built-in items, paths and pairs so that it ends in less than half an hour
-on two cores; the full measurement is in ``docs/results.md``.
+It takes a part of the built-in items and paths so that it ends in less than half an hour on two
+cores; the full measurement is in ``docs/results.md``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import Any
 from coursecorrect import store, workflow
 from coursecorrect.evaluate import EvalSettings
 from coursecorrect.generate.base import Sampling
-from coursecorrect.models import ModelSettings
+from coursecorrect.models import ModelSettings, has_bfloat16
 from coursecorrect.synthesize import SynthSettings
 from coursecorrect.train.recipe import TrainSettings
 
 EVAL = EvalSettings(ks=(10, 40, 80), limit=18, sampling=Sampling(paths=4))
 SYNTH = SynthSettings(wording="narrow", limit=110)
-TRAIN = TrainSettings(pairs_per_group=2, benign_pairs_per_group=1)
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,8 @@ class Screen:
     """How the loop shows itself: a bar per step, a table per result."""
 
     measuring: Callable[[str], AbstractContextManager[Callable[[Any], None]]]
-    counting: Callable[[str], AbstractContextManager[Callable[..., None]]]
+    counting: Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+    training: Callable[[str], AbstractContextManager[Callable[..., None]]]
     results: Callable[[str, dict[str, Any]], None]
     notice: store.Notice
 
@@ -40,9 +40,10 @@ def run_demo(folder: Path, screen: Screen) -> Path:
     screen.results("before training", before)
     with screen.counting("2/5 synthesising preferences") as count:
         workflow.make_pairs(SYNTH, folder / "pairs", notice=screen.notice, progress=count)
-    with screen.counting("3/5 training") as count:
+    with screen.training("3/5 training") as count:
+        recipe = TrainSettings(bf16=has_bfloat16())
         model = workflow.teach(
-            TRAIN, folder / "pairs", folder / "trained", notice=screen.notice, progress=count
+            recipe, folder / "pairs", folder / "trained", notice=screen.notice, progress=count
         )
     trained = EVAL.model_copy(update={"model": ModelSettings(model=str(model))})
     after = _measure("4/5 measuring after training", trained, folder / "after", screen)

@@ -52,6 +52,16 @@ def keep_freed_memory() -> None:
         return
 
 
+def has_bfloat16(device: str = "auto") -> bool:
+    """Does this hardware multiply bfloat16 natively? Elsewhere it is slower than float32."""
+    import torch
+
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
 def load(settings: ModelSettings) -> LoadedModel:
     """Load a model and its tokenizer; a PEFT adapter is merged into its base.
 

@@ -77,7 +77,7 @@ def teach(
     folder: Path,
     *,
     notice: store.Notice,
-    progress: Callable[[int, int, dict[str, float]], None],
+    progress: Callable[[str, int, int, dict[str, float]], None],
 ) -> Path:
     """Train on a synthesis folder; returns the folder of the finished model."""
     from coursecorrect.train.run import train

@@ -139,7 +139,7 @@ def train(
             pairs,
             folder,
             notice=notice,
-            progress=lambda done, total, log: show(done, total, train_line(log)),
+            progress=lambda stage, done, total, log: show(done, total, train_line(stage, log)),
         )
     if settings.lora_rank:
         console.print(f"adapter: {folder / 'adapter'}", markup=False, soft_wrap=True)
@@ -190,11 +190,16 @@ def demo(
             yield lambda p: show(p.done, p.total, eval_line(p))
 
     @contextmanager
-    def counting(title: str) -> Iterator[Callable[..., None]]:
+    def counting(title: str) -> Iterator[Callable[[int, int], None]]:
         with bar(title) as show:
-            yield lambda done, total, log=None: show(done, total, train_line(log or {}))
+            yield lambda done, total: show(done, total, "")
 
-    path = run_demo(out, Screen(measuring, counting, show_results, notice))
+    @contextmanager
+    def training(title: str) -> Iterator[Callable[..., None]]:
+        with bar(title) as show:
+            yield lambda stage, done, total, log: show(done, total, train_line(stage, log))
+
+    path = run_demo(out, Screen(measuring, counting, training, show_results, notice))
     console.print(f"report: {path}", markup=False, soft_wrap=True)
 
 

@@ -69,7 +69,8 @@ def eval_line(progress: EvalProgress) -> str:
     )
 
 
-def train_line(log: Mapping[str, float]) -> str:
-    """Loss, and the share of pairs in which the chosen response has the higher reward."""
-    names = {"loss": "loss", "likelihood/nll": "nll", "rewards/accuracies": "pairs right"}
-    return "  ".join(f"{label} {float(log[key]):.2f}" for key, label in names.items() if key in log)
+def train_line(stage: str, log: Mapping[str, float]) -> str:
+    """The stage and its loss; how unlikely the first token of a correction still is (nats)."""
+    names = {"loss": "loss", "harmful/turn_nll": "turn", "benign/divergence": "drift"}
+    shown = [f"{label} {log[key]:.2f}" for key, label in names.items() if key in log]
+    return "  ".join([stage, *shown])

@@ -12,10 +12,10 @@ from coursecorrect.types import Record
 class CorrectionTask(Record):
     """One cut answer to be corrected.
 
-    ``begun`` is the text to go on with: opener, IHR and trigger. ``frame`` tells what ``trigger`` needs next: ``clause``,
-    an independent clause in lower case (unless it begins with 'I'), or ``sentence``. ``reason``
-    fits after 'because' and ``alternative`` after 'I can help you'; a corrector finds its own
-    where they are missing.
+    ``begun`` is the text to go on with: opener, IHR and trigger. ``frame`` tells what ``trigger``
+    needs next: ``clause``, an independent clause in lower case (unless it begins with 'I'), or
+    ``sentence``. ``reason`` fits after 'because' and ``alternative`` after 'I can help you'; a
+    corrector finds its own where they are missing.
     """
 
     id: str

@@ -1,13 +1,14 @@
 """Grouped DPO on TRL's trainer: a batch is ranked groups, each distinct response is scored once.
 
-Arguments, callbacks, PEFT, Accelerate, checkpoints and logging are TRL's. Its own ``sft`` loss
+Arguments, callbacks, PEFT, Accelerate, checkpoints and logging are TRL's. TRL's own ``sft`` loss
 covers every token of the chosen response, the harmful prefix too, and so teaches to begin; here
 the likelihood term covers only tokens after the cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,10 +17,9 @@ from datasets import Dataset
 from torch import Tensor
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
-from trl.trainer.utils import add_fused_lm_head
 
 from coursecorrect.train.groups import TokenGroup, decision_weights
-from coursecorrect.train.losses import likelihood_loss, pair_margins, sigmoid_loss
+from coursecorrect.train.losses import hold_loss, likelihood_loss, pair_margins, sigmoid_loss
 from coursecorrect.train.packing import Layout, pack, spread
 
 
@@ -28,6 +28,7 @@ class GroupedConfig(DPOConfig):
     """TRL's settings and those of the groups."""
 
     likelihood_weight: float = 1.0
+    hold_weight: float = 1.0
     packed: bool = True
 
 
@@ -47,26 +48,18 @@ def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 class GroupedDPOTrainer(DPOTrainer):
-    """−log σ(β · margin) over the pairs of a group + w · −log p of the tokens after the cuts."""
+    """DPO on the pairs of a group, and one more term that says where to turn and where not.
+
+    Harmful groups: −log p of the corrections, after their cuts. Harmless groups: the divergence
+    from the start on the good response, so that nothing is learnt there but not to turn.
+    """
 
     def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
         return dataset  # token ids already
 
-    def _precompute_ref_logps(self, dataset: Any, *_: Any) -> Any:
-        return dataset  # the column ``reference``
-
     def _set_signature_columns_if_needed(self) -> None:
-        names = (
-            "id",
-            "harmful",
-            "prompt_ids",
-            "responses",
-            "learn_from",
-            "pairs",
-            "weights",
-            "reference",
-        )
-        self._signature_columns = list(names)
+        names = ("id", "harmful", "prompt_ids", "responses", "learn_from", "pairs")
+        self._signature_columns = [*names, "weights", "reference"]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         losses = [self._group_loss(model, row) for row in inputs["groups"]]
@@ -75,21 +68,46 @@ class GroupedDPOTrainer(DPOTrainer):
 
     def _group_loss(self, model: Any, row: dict[str, Any]) -> Tensor:
         group = as_group(row)
-        tokens = score(model, group, packed=self.args.packed)
-        reference = torch.tensor(row["reference"], device=tokens[0].device)
-        ratios = torch.stack([t.sum() for t in tokens]) - reference
-        margins = pair_margins(ratios, group.pairs)
-        preference = sigmoid_loss(margins, self.beta)
-        weights = [torch.tensor(w, device=t.device) for t, w in zip(tokens, row["weights"], strict=True)]
-        learned = [i for i, w in enumerate(weights) if w.any()]
-        likelihood = likelihood_loss([tokens[i] for i in learned], [weights[i] for i in learned])
+        layout = lay_out(group, packed=self.args.packed)
+        found = next_token_log_probs(model, layout)
+        tokens = of_responses(found, layout)
+        if group.harmful:
+            term = self.args.likelihood_weight * self._likelihood(tokens, row["weights"])
+        else:
+            term = self.args.hold_weight * self._divergence(found, layout)
+        reference = found.new_tensor(row["reference"])
+        margins = pair_margins(torch.stack([t.sum() for t in tokens]) - reference, group.pairs)
         kind = "harmful" if group.harmful else "benign"
         self._note(f"{kind}/margin", margins.mean())
         self._note(f"{kind}/accuracy", (margins > 0).float().mean())
-        self._note(f"{kind}/nll", likelihood)
-        at_forks = [tokens[i][weights[i] == 1].mean() for i in learned]
-        self._note(f"{kind}/fork_nll", -torch.stack(at_forks).mean())
-        return preference + self.args.likelihood_weight * likelihood
+        loss: Tensor = sigmoid_loss(margins, self.beta) + term
+        return loss
+
+    def _likelihood(self, tokens: Sequence[Tensor], rows: Sequence[Sequence[float]]) -> Tensor:
+        weights = [t.new_tensor(w) for t, w in zip(tokens, rows, strict=True)]
+        learned = [i for i, w in enumerate(weights) if w.any()]
+        loss = likelihood_loss([tokens[i] for i in learned], [weights[i] for i in learned])
+        turns = torch.stack([tokens[i][weights[i] == 1].mean() for i in learned])
+        self._note("harmful/nll", loss)
+        self._note("harmful/turn_nll", -turns.mean())
+        return loss
+
+    def _divergence(self, found: Tensor, layout: Layout) -> Tensor:
+        with torch.no_grad(), self._at_the_start() as start:
+            before = next_token_log_probs(start, layout)
+        best = torch.tensor(layout.paths[0], device=found.device)
+        divergence = hold_loss(found[best], before[best])
+        self._note("benign/divergence", divergence)
+        return divergence
+
+    @contextmanager
+    def _at_the_start(self) -> Iterator[Any]:
+        """The model as it was before training."""
+        if self.ref_model is not None:
+            yield self.ref_model
+            return
+        with self.accelerator.unwrap_model(self.model).disable_adapter():
+            yield self.model
 
     def _note(self, name: str, value: Tensor) -> None:
         mode = "train" if self.model.training else "eval"
@@ -108,41 +126,38 @@ def as_group(row: dict[str, Any]) -> TokenGroup:
     )
 
 
-def score(model: Any, group: TokenGroup, *, packed: bool) -> list[Tensor]:
-    """Log-probability of every token of every response: one tensor (tokens,) a response.
-
-    ``model`` carries TRL's fused head, which never holds the logits of a whole sequence.
-    """
-    layout = pack(group) if packed else spread(group)
-    found = model(**_inputs(layout, model), fused_lm_head=True).log_probs.reshape(-1)
-    return [found[torch.tensor(path, device=found.device)] for path in layout.paths]
+def lay_out(group: TokenGroup, *, packed: bool) -> Layout:
+    """The group as model input, in one sequence or row by row."""
+    return pack(group) if packed else spread(group)
 
 
-def _inputs(layout: Layout, model: Any) -> dict[str, Tensor]:
-    device = next(model.parameters()).device
-    inputs = {
-        "input_ids": layout.ids,
-        "shift_labels": layout.labels,
-        "position_ids": layout.positions,
-    }
+def next_token_log_probs(model: Any, layout: Layout) -> Tensor:
+    """(rows · length, vocabulary) log-probabilities of the token after each position."""
+    device, dtype = next(model.parameters()).device, next(model.parameters()).dtype
+    inputs = {"input_ids": layout.ids, "position_ids": layout.positions}
     if layout.visible is not None:
-        dtype = next(model.parameters()).dtype
         hidden = torch.zeros(layout.visible.shape, dtype=dtype)
         hidden.masked_fill_(~layout.visible, torch.finfo(dtype).min)
         inputs["attention_mask"] = hidden[:, None]
-    return {name: tensor.to(device) for name, tensor in inputs.items()}
+    logits = model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
+    logits = logits.reshape(-1, logits.shape[-1])
+    wide: Tensor = logits if logits.dtype == torch.float64 else logits.float()
+    return wide.log_softmax(-1)
+
+
+def of_responses(found: Tensor, layout: Layout) -> list[Tensor]:
+    """Log-probability of every token of every response: one tensor (tokens,) a response."""
+    labels = layout.labels.reshape(-1, 1).clamp(min=0).to(found.device)
+    tokens = found.gather(1, labels)[:, 0]
+    return [tokens[torch.tensor(path, device=found.device)] for path in layout.paths]
 
 
 def log_probs(model: Any, group: TokenGroup, *, packed: bool) -> list[float]:
     """Log-probability of each response under ``model``, without gradients."""
+    layout = lay_out(group, packed=packed)
     with torch.no_grad():
-        return [float(tokens.sum()) for tokens in score(model, group, packed=packed)]
-
-
-def with_scores(model: Any) -> Any:
-    """``model`` with TRL's fused head; the trainer adds it to its own model anyway."""
-    add_fused_lm_head(model)
-    return model
+        tokens = of_responses(next_token_log_probs(model, layout), layout)
+    return [float(t.sum()) for t in tokens]
 
 
 def can_pack(model: Any, group: TokenGroup) -> bool:

@@ -23,8 +23,8 @@ class TokenGroup:
         harmful: is the request harmful?
         prompt_ids: the rendered prompt.
         responses: token ids of each response, to the end of the turn.
-        learn_from: for each response, the index of its first token after the cut when it is to be
-            made likelier; None when it is never the better one of a pair.
+        learn_from: in a harmful group, the index of the first token after the cut of each response
+            that is the better one of a pair; else None.
         pairs: (better, worse) as indices into ``responses``.
     """
 
@@ -54,6 +54,7 @@ def token_groups(
 def _group(
     tokenizer: Any, key: str, rows: Sequence[dict[str, Any]], chat: ChatSettings, max_length: int
 ) -> TokenGroup:
+    harmful = bool(rows[0]["harmful"])
     request = rows[0]["prompt"][-1]["content"]
     texts: dict[int, str] = {}
     cuts: dict[int, int] = {}
@@ -73,10 +74,10 @@ def _group(
                 f"--max-length is {max_length}; truncation would cut the correction off: raise it"
             )
         responses.append(tuple(ids))
-        learn_from.append(start if rank in cuts else None)
+        learn_from.append(start if harmful and rank in cuts else None)
     return TokenGroup(
         id=key,
-        harmful=bool(rows[0]["harmful"]),
+        harmful=harmful,
         prompt_ids=tuple(prompt_ids),
         responses=tuple(responses),
         learn_from=tuple(learn_from),
@@ -111,28 +112,12 @@ def _response(
 def decision_weights(group: TokenGroup) -> list[list[float]]:
     """Weight of each token in the likelihood term: 0 up to the cut, then 1 / (1 + distance).
 
-    The distance is counted from the last fork, where a worse response parts from this one: the
-    cut of a correction, and in a harmless answer every place where it is not to be corrected.
-    Whether a model turns is decided by the first token after a fork; the fortieth is wording, and
-    with equal weights the wording, which differs in every group, drowns the decision.
+    Whether a model turns is decided by the first token after the cut; the fortieth is wording,
+    and with equal weights the wording, which differs in every group, drowns the decision.
     """
-    weights = []
-    for mine, (response, start) in enumerate(zip(group.responses, group.learn_from, strict=True)):
-        if start is None:
-            weights.append([0.0] * len(response))
-            continue
-        worse = [group.responses[w] for better, w in group.pairs if better == mine]
-        forks = {max(start, _parting(response, other)) for other in worse} | {start}
-        row, distance = [0.0] * min(start, len(response)), 0
-        for index in range(start, len(response)):
-            distance = 1 if index in forks else distance + 1
-            row.append(1 / distance)
-        weights.append(row)
-    return weights
-
-
-def _parting(one: Sequence[int], other: Sequence[int]) -> int:
-    """Index of the first token in which two responses differ."""
-    pairs = zip(one, other, strict=False)
-    shorter = min(len(one), len(other))
-    return next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
+    return [
+        [0.0] * len(response)
+        if start is None
+        else [0.0] * start + [1 / (1 + i) for i in range(len(response) - start)]
+        for response, start in zip(group.responses, group.learn_from, strict=True)
+    ]

@@ -37,3 +37,16 @@ def likelihood_loss(log_probs: Sequence[Tensor], weights: Sequence[Tensor]) -> T
     """
     means = [(w * t).sum() / w.sum() for t, w in zip(log_probs, weights, strict=True)]
     return -torch.stack(means).mean()
+
+
+def hold_loss(log_probs: Tensor, before: Tensor) -> Tensor:
+    """KL(before ‖ now) of the next token, mean over positions.
+
+    −log p of the good response would also teach its wording, which differs in every group and
+    drowns what harmless text has to teach: that the model go on as it would have gone on.
+
+    Args:
+        log_probs: (positions, vocabulary), of the policy.
+        before: the same of the reference.
+    """
+    return (before.exp() * (before - log_probs)).sum(-1).mean()

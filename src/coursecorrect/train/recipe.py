@@ -22,16 +22,20 @@ class TrainSettings(Record):
     """How often each group is seen."""
     batch_size: int = Field(default=4, ge=1)
     """Groups a step."""
-    learning_rate: float = Field(default=1e-4, gt=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
     """Peak learning rate of AdamW; about ten times higher suits LoRA."""
     beta: float = Field(default=0.1, gt=0)
     """DPO's beta: how far the policy may move from its start."""
-    likelihood_weight: float = Field(default=1.0, ge=0)
-    """Weight of the likelihood term on the tokens after the cut."""
+    likelihood_weight: float = Field(default=5.0, ge=0)
+    """Weight of the likelihood term on the tokens after the cut, in harmful groups."""
+    hold_weight: float = Field(default=25.0, ge=0)
+    """Weight of the divergence from the start on harmless answers."""
     lora_rank: int = Field(default=0, ge=0)
     """Rank of a LoRA adapter on all linear layers; 0 trains all weights."""
     max_length: int = Field(default=1024, ge=16)
     """Longest prompt with response; a longer one is an error, never truncated."""
+    bf16: bool = False
+    """Compute in bfloat16 and keep the weights as they are; faster where the hardware has it."""
     save_steps: int = Field(default=25, ge=1)
     """Steps between checkpoints, from which a killed run goes on."""
     seed: int = 0

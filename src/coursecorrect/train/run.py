@@ -16,8 +16,8 @@ from coursecorrect.train.groups import TokenGroup, token_groups
 from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.types import settings_hash
 
-Progress = Callable[[int, int, dict[str, float]], None]
-"""Called with steps done, steps in all, and the last logged figures."""
+Progress = Callable[[str, int, int, dict[str, float]], None]
+"""Called with the stage (scoring, training), what is done and all there is, and logged figures."""
 
 
 def read_pairs(source: Path) -> list[dict[str, Any]]:
@@ -117,9 +117,8 @@ def _reference(
     progress: Progress,
 ) -> tuple[dict[str, list[float]], bool]:
     """Log-probabilities of all responses before training, and whether groups can be packed."""
-    from coursecorrect.train.grouped import can_pack, log_probs, with_scores
+    from coursecorrect.train.grouped import can_pack, log_probs
 
-    model = with_scores(model)
     packed = can_pack(model, groups[0])
     if not packed:
         notice("the model's attention takes no tree mask: responses are trained one by one")
@@ -128,7 +127,7 @@ def _reference(
     for done, group in enumerate(groups, 1):
         if group.id not in log.done:
             log.append([{"group": group.id, "log_probs": log_probs(model, group, packed=packed)}])
-        progress(done, len(groups), {})
+        progress("scoring", done, len(groups), {})
     return {row["group"]: row["log_probs"] for _, row in store.read_jsonl(path)}, packed
 
 
@@ -172,8 +171,8 @@ def _trainer(
         max_grad_norm=1.0,
         beta=settings.beta,
         likelihood_weight=settings.likelihood_weight,
+        hold_weight=settings.hold_weight,
         packed=packed,
-        precompute_ref_log_probs=True,
         max_length=None,
         dataloader_pin_memory=False,
         logging_steps=5,
@@ -181,7 +180,8 @@ def _trainer(
         save_total_limit=1,
         seed=settings.seed,
         data_seed=settings.seed,
-        bf16=False,
+        bf16=settings.bf16,
+        use_cpu=loaded.model.device.type == "cpu",
         gradient_checkpointing=False,
         report_to=[],
         disable_tqdm=True,
@@ -195,6 +195,8 @@ def _trainer(
     )
     trainer = GroupedDPOTrainer(
         model=loaded.model,
+        # An adapter is switched off to see the start; all weights need a second copy.
+        ref_model=None if settings.lora_rank else load(settings.model).model,
         args=config,
         train_dataset=to_dataset(training_order(groups, settings.epochs, settings.seed), reference),
         processing_class=loaded.tokenizer,
@@ -216,7 +218,7 @@ def _progress_callback(folder: Path, progress: Progress) -> Any:
             self.last: dict[str, float] = {}
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            progress(state.global_step, state.max_steps, self.last)
+            progress("training", state.global_step, state.max_steps, self.last)
 
         def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.last = {k: v for k, v in state.log_history[-1].items() if isinstance(v, float)}
