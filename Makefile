@@ -19,6 +19,7 @@ test-slow: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/sampling_speed.py
+	$(BIN)/python benchmarks/train_speed.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
