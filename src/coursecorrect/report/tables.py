@@ -63,20 +63,20 @@ def _rates(results: Results) -> Table:
 
 def _verdicts(results: Results) -> Table:
     table = _table("Verdicts at k > 0, and the bare requests")
-    table.add_column("", no_wrap=True)
+    kinds = {kind: results["kinds"][kind] for kind in _ROW_WORDS if kind in results["kinds"]}
+    table.add_column("")
+    for kind in kinds:
+        table.add_column(_ROW_WORDS[kind][0], justify="right", no_wrap=True)
     for verdict in VERDICTS:
-        table.add_column(verdict, justify="right", no_wrap=True)
-    for head in ("complies,\nno prefill", "refuses,\nno prefill", "items", "paths"):
-        table.add_column(head, justify="right", no_wrap=True)
-    for kind, found in results["kinds"].items():
-        table.add_row(
-            _ROW_WORDS[kind][0],
-            *(f"{number(found['verdicts'][verdict])} %" for verdict in VERDICTS),
-            _cell(found["compliance_no_prefill"]),
-            _cell(found["refusal_no_prefill"]),
-            str(found["items"]),
-            str(found["paths"]),
-        )
+        shares = (number(found["verdicts"][verdict]) for found in kinds.values())
+        table.add_row(verdict, *(f"{share} %" for share in shares))
+    for label, key in (
+        ("complies, no prefill", "compliance_no_prefill"),
+        ("refuses, no prefill", "refusal_no_prefill"),
+    ):
+        table.add_row(label, *(_cell(found[key]) for found in kinds.values()))
+    for label in ("items", "paths"):
+        table.add_row(label, *(str(found[label]) for found in kinds.values()))
     return table
 
 

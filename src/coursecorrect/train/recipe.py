@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic import Field
 
@@ -18,6 +19,8 @@ class TrainSettings(Record):
     model: ModelSettings = ModelSettings()
     system: str | None = None
     """System prompt of every group; without it the template's own default applies."""
+    template_args: dict[str, Any] | None = None
+    """KEY=VALUE for the chat template; may be repeated."""
     epochs: int = Field(default=1, ge=1)
     """How often each group is seen."""
     batch_size: int = Field(default=4, ge=1)

@@ -73,9 +73,8 @@ def train(
         notice(f"{folder} is finished already; nothing to train")
         return finished
     loaded = load(settings.model)
-    groups = token_groups(
-        loaded.tokenizer, pairs, ChatSettings(settings.system), settings.max_length
-    )
+    chat = ChatSettings(settings.system, settings.template_args)
+    groups = token_groups(loaded.tokenizer, pairs, chat, settings.max_length)
     reference, packed = _reference(loaded.model, groups, folder, notice, progress)
     trainer = _trainer(settings, folder, loaded, groups, reference, packed, progress)
     checkpoint = _last_checkpoint(folder / "checkpoints")
