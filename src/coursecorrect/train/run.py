@@ -75,7 +75,7 @@ def train(
     loaded = load(settings.model)
     chat = ChatSettings(settings.system, settings.template_args)
     groups = token_groups(loaded.tokenizer, pairs, chat, settings.max_length)
-    reference, packed = _reference(loaded.model, groups, folder, notice, progress)
+    reference, packed = _reference(settings, loaded.model, groups, folder, notice, progress)
     trainer = _trainer(settings, folder, loaded, groups, reference, packed, progress)
     checkpoint = _last_checkpoint(folder / "checkpoints")
     if checkpoint is not None:
@@ -109,6 +109,7 @@ def _run_settings(settings: TrainSettings, pairs: Sequence[dict[str, Any]]) -> d
 
 
 def _reference(
+    settings: TrainSettings,
     model: Any,
     groups: Sequence[TokenGroup],
     folder: Path,
@@ -116,6 +117,8 @@ def _reference(
     progress: Progress,
 ) -> tuple[dict[str, list[float]], bool]:
     """Log-probabilities of all responses before training, and whether groups can be packed."""
+    import torch
+
     from coursecorrect.train.grouped import can_pack, log_probs
 
     packed = can_pack(model, groups[0])
@@ -123,10 +126,13 @@ def _reference(
         notice("the model's attention takes no tree mask: responses are trained one by one")
     path = folder / "reference.jsonl"
     log = store.BlockLog(path, "group", 1, notice)
-    for done, group in enumerate(groups, 1):
-        if group.id not in log.done:
-            log.append([{"group": group.id, "log_probs": log_probs(model, group, packed=packed)}])
-        progress("scoring", done, len(groups), {})
+    # In the precision of the training: the rounding of both sides then cancels.
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bf16):
+        for done, group in enumerate(groups, 1):
+            if group.id not in log.done:
+                found = log_probs(model, group, packed=packed)
+                log.append([{"group": group.id, "log_probs": found}])
+            progress("scoring", done, len(groups), {})
     return {row["group"]: row["log_probs"] for _, row in store.read_jsonl(path)}, packed
 
 
