@@ -182,7 +182,7 @@ class Page(HTMLParser):
         self.words += "" if self._hidden else data
 
 
-def rendered(table: Any, width: int = 100) -> str:
+def rendered(table: Any, width: int = 80) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
     console.print(table)
     return console.file.getvalue()  # type: ignore[attr-defined]
@@ -321,7 +321,7 @@ def test_tables_fit_and_say_what_they_must(
     assert "False corrections, ordinary" in pair
     for text in (shown, pair):
         assert "…" not in text
-        assert max(map(len, text.splitlines())) <= 100
+        assert max(map(len, text.splitlines())) <= 80
 
 
 def test_long_tables_fit(tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_long_tables_fit(tmp_path: Path) -> None:
     table = {item: " ".join(["cc"] * 10) for item, _, _ in ITEMS}
     shown = rendered(run_table(write_results(make_run(tmp_path / "r", table, lengths=lengths))))
     assert "…" not in shown
-    assert max(map(len, shown.splitlines())) <= 100
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_agreement_table_counts_what_precision_is_about() -> None:

@@ -216,7 +216,8 @@ ACTS: Final = bundles(
         "retraction",
         0.8,
         r"(?:wait|hmm+|actually|but|oh|hold on|sorry|well|okay)[,.!]* (?:no\b|"
-        r"not like this)(?=\s*[,.!:;—–-]|$)|no[,.!]* (?:wait|stop|hold on|sorry|actually)\b(?=\W*\w)",
+        r"not like this)(?=\s*[,.!:;—–-]|$)|no[,.!]* (?:wait|stop|hold on|sorry|actually)\b"
+        r"(?=\W*\w)",
     ),
     Cue(
         "retraction",

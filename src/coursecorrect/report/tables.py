@@ -1,4 +1,4 @@
-"""Tables for the terminal; they fit into 100 columns."""
+"""Tables for the terminal; they fit into 80 columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from coursecorrect.report.words import (
     interval,
     number,
     plain,
-    short_interval,
     value,
     visible,
 )
@@ -39,31 +38,28 @@ def run_table(results: Results) -> RenderableType:
 
 def _rates(results: Results) -> Table:
     table = _table(f"Course-correction of {visible(results['model'])}")
-    table.caption = (
-        "% of paths corrected, 95 % interval beneath (±0: no spread among these requests); "
-        "k in tokens"
-    )
+    table.caption = "% of paths, [95 % interval over requests]; k in tokens"
     table.add_column("k", no_wrap=True)
-    for name in (*ANCHORS.values(), *map(str, results["ks"])):
-        head, _, rest = name.partition(" ")
-        table.add_column(f"{head}\n{rest}" if rest else name, justify="right", no_wrap=True)
-    table.add_column("mean", justify="right", no_wrap=True, style="bold")
-    table.add_column("n", justify="right", no_wrap=True)
-    for kind, words in _ROW_WORDS.items():
-        found = results["kinds"].get(kind)
-        if found is None:
-            table.add_row(_label(*words), "not measured")
-            continue
-        figures = [found["anchors"][anchor] for anchor in ANCHORS]
-        figures += [found["corr_at"][str(k)] for k in results["ks"]] + [found["corr_mean"]]
-        cells = [_cell(figure) for figure in figures]
-        table.add_row(_label(*words), *cells, str(found["corr_mean"]["n"]))
+    kinds = _kinds(results)
+    for kind in kinds:
+        table.add_column("\n".join(_ROW_WORDS[kind]), justify="right", no_wrap=True)
+    for anchor, name in ANCHORS.items():
+        table.add_row(name, *(_line(found["anchors"][anchor]) for found in kinds.values()))
+    for k in map(str, results["ks"]):
+        table.add_row(k, *(_line(found["corr_at"][k]) for found in kinds.values()))
+    means = [found["corr_mean"] for found in kinds.values()]
+    table.add_row("mean", *map(_line, means), style="bold")
+    table.add_row("requests", *(str(mean["n"]) for mean in means))
     return table
+
+
+def _kinds(results: Results) -> dict[str, Results]:
+    return {kind: results["kinds"][kind] for kind in _ROW_WORDS if kind in results["kinds"]}
 
 
 def _verdicts(results: Results) -> Table:
     table = _table("Verdicts at k > 0, and the bare requests")
-    kinds = {kind: results["kinds"][kind] for kind in _ROW_WORDS if kind in results["kinds"]}
+    kinds = _kinds(results)
     table.add_column("")
     for kind in kinds:
         table.add_column(_ROW_WORDS[kind][0], justify="right", no_wrap=True)
@@ -74,7 +70,7 @@ def _verdicts(results: Results) -> Table:
         ("complies, no prefill", "compliance_no_prefill"),
         ("refuses, no prefill", "refusal_no_prefill"),
     ):
-        table.add_row(label, *(_cell(found[key]) for found in kinds.values()))
+        table.add_row(label, *(_line(found[key]) for found in kinds.values()))
     for label in ("items", "paths"):
         table.add_row(label, *(str(found[label]) for found in kinds.values()))
     return table
@@ -175,16 +171,7 @@ def _table(title: str) -> Table:
     )
 
 
-def _label(first: str, second: str) -> Text:
-    return Text.assemble((first, "bold"), "\n", (second, "dim"))
-
-
-def _cell(figure: Figure) -> Text:
-    """The value, and beneath it the interval in whole percent."""
-    return Text.assemble(value(figure), "\n", (short_interval(figure), "dim"))
-
-
-def _line(figure: Figure | None, signed: bool, unit: bool = True) -> Text:
+def _line(figure: Figure | None, signed: bool = False, unit: bool = True) -> Text:
     shown = value(figure, signed=signed)
     shown = shown if unit else shown.removesuffix(" pp")
     return Text(f"{shown} {interval(figure, signed=signed)}".rstrip())
