@@ -121,7 +121,8 @@ def _reference(
 
     from coursecorrect.train.grouped import can_pack, log_probs
 
-    packed = can_pack(model, groups[0])
+    # The longest group: a sliding window shows itself on no other.
+    packed = can_pack(model, max(groups, key=lambda g: sum(map(len, g.responses))))
     if not packed:
         notice("the model's attention takes no tree mask: responses are trained one by one")
     path = folder / "reference.jsonl"
