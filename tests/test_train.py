@@ -161,7 +161,7 @@ def test_loss_and_gradient_are_those_of_trl_on_the_same_pairs(
     batch = theirs.data_collator([theirs.train_dataset[i] for i in range(15)])
     wanted = theirs.compute_loss(theirs.model, batch)
     wanted.backward()
-    assert abs(float(wanted) - math.log(2)) > 1e-3  # not the loss of an untouched policy
+    assert abs(wanted.item() - math.log(2)) > 1e-3  # not the loss of an untouched policy
     for packed in (True, False):
         reference = {group.id: log_probs(start, group, packed=packed)}
         ours = trainer_of(
@@ -174,7 +174,7 @@ def test_loss_and_gradient_are_those_of_trl_on_the_same_pairs(
         loss = ours.compute_loss(ours.model, collate([ours.train_dataset[0]]))
         loss.backward()
         # TRL's fused head computes in float32 whatever the model; ours is exact (next test).
-        assert float(loss) == pytest.approx(float(wanted), rel=1e-5)
+        assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
         for (name, a), (_, b) in zip(
             ours.model.named_parameters(), theirs.model.named_parameters(), strict=True
         ):
@@ -207,7 +207,7 @@ def test_loss_and_gradient_are_those_of_fifteen_pairs_written_out(
         )
         loss = ours.compute_loss(ours.model, collate([ours.train_dataset[0]]))
         loss.backward()
-        assert float(loss) == pytest.approx(float(wanted), abs=1e-8)
+        assert loss.item() == pytest.approx(wanted.item(), abs=1e-8)
         for a, b in zip(ours.model.parameters(), model.parameters(), strict=True):
             # Llama's norms compute in float32 even in a float64 model.
             assert (a.grad - b.grad).abs().max() < 1e-5
@@ -217,7 +217,7 @@ def losses_with(
     group: TokenGroup, model: Any, reference: Any, folder: Path, **weights: float
 ) -> float:
     trainer = trainer_of(model, [group], folder, reference, **weights)
-    return float(trainer.compute_loss(trainer.model, collate([trainer.train_dataset[0]])))
+    return trainer.compute_loss(trainer.model, collate([trainer.train_dataset[0]])).item()
 
 
 def test_likelihood_term_by_hand(

@@ -1,4 +1,4 @@
-"""Tables for the terminal; they fit into 80 columns."""
+"""Tables for the terminal; one run fits into 80 columns, a comparison into 100."""
 
 from __future__ import annotations
 
