@@ -213,36 +213,28 @@ def test_loss_and_gradient_are_those_of_fifteen_pairs_written_out(
             assert (a.grad - b.grad).abs().max() < 1e-5
 
 
-def losses_with(
-    group: TokenGroup, model: Any, reference: Any, folder: Path, **weights: float
-) -> float:
-    trainer = trainer_of(model, [group], folder, reference, **weights)
-    return trainer.compute_loss(trainer.model, collate([trainer.train_dataset[0]])).item()
+def added_by(weight: str, group: TokenGroup, tiny: Path, *, packed: bool = True) -> float:
+    """What a term of weight 0.7 adds to the loss of the moved model."""
+    reference = {group.id: log_probs(exact_model(tiny), group, packed=packed)}
+    losses = []
+    for value in (0.0, 0.7):
+        changed: dict[str, Any] = {weight: value, "packed": packed}
+        trainer = trainer_of(exact_model(tiny, seed=1), [group], tiny, reference, **changed)
+        batch = collate([trainer.train_dataset[0]])
+        losses.append(trainer.compute_loss(trainer.model, batch).item())
+    return float(losses[1] - losses[0])
 
 
-def test_likelihood_term_by_hand(
-    groups: list[TokenGroup], tiny_model_folder: Path, tmp_path: Path
-) -> None:
+def test_likelihood_term_by_hand(groups: list[TokenGroup], tiny_model_folder: Path) -> None:
     group = next(g for g in groups if g.harmful)
-    start = exact_model(tiny_model_folder)
-    reference = {group.id: log_probs(start, group, packed=True)}
-    without, with_term = (
-        losses_with(
-            group,
-            exact_model(tiny_model_folder, seed=1),
-            reference,
-            tiny_model_folder,
-            likelihood_weight=weight,
-        )
-        for weight in (0.0, 0.7)
-    )
     model, means = exact_model(tiny_model_folder, seed=1), []
     for i, weights in enumerate(decision_weights(group)):
         if any(weights):
             tokens = plain_log_probs(model, group, i).tolist()
             total = sum(w * t for w, t in zip(weights, tokens, strict=True))
             means.append(-total / sum(weights))
-    assert with_term - without == pytest.approx(0.7 * sum(means) / len(means), abs=1e-8)
+    added = added_by("likelihood_weight", group, tiny_model_folder)
+    assert added == pytest.approx(0.7 * sum(means) / len(means), abs=1e-8)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -250,19 +242,6 @@ def test_divergence_on_a_harmless_answer_by_hand(
     groups: list[TokenGroup], tiny_model_folder: Path, packed: bool
 ) -> None:
     group = next(g for g in groups if not g.harmful)
-    start = exact_model(tiny_model_folder)
-    reference = {group.id: log_probs(start, group, packed=packed)}
-    without, with_term = (
-        losses_with(
-            group,
-            exact_model(tiny_model_folder, seed=1),
-            reference,
-            tiny_model_folder,
-            hold_weight=weight,
-            packed=packed,
-        )
-        for weight in (0.0, 0.7)
-    )
     ids = torch.tensor([group.prompt_ids + group.responses[0]])
     first = len(group.prompt_ids) - 1
     with torch.no_grad():
@@ -273,7 +252,8 @@ def test_divergence_on_a_harmless_answer_by_hand(
     kl = torch.nn.functional.kl_div(
         now.log_softmax(-1), before.log_softmax(-1), reduction="none", log_target=True
     )
-    assert with_term - without == pytest.approx(0.7 * float(kl.sum(-1).mean()), abs=1e-8)
+    added = added_by("hold_weight", group, tiny_model_folder, packed=packed)
+    assert added == pytest.approx(0.7 * float(kl.sum(-1).mean()), abs=1e-8)
 
 
 def test_only_what_follows_the_cut_is_learnt(

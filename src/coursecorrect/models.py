@@ -52,11 +52,11 @@ def keep_freed_memory() -> None:
         return
 
 
-def has_bfloat16(device: str = "auto") -> bool:
+def has_bfloat16() -> bool:
     """Does this hardware multiply bfloat16 natively? Elsewhere it is slower than float32."""
     import torch
 
-    if device != "cpu" and torch.cuda.is_available():
+    if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported())
     found = torch.cpu.get_capabilities()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16"))

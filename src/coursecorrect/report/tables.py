@@ -38,9 +38,12 @@ def run_table(results: Results) -> RenderableType:
 
 def _rates(results: Results) -> Table:
     table = _table(f"Course-correction of {visible(results['model'])}")
-    table.caption = "% of paths, [95 % interval over requests]; k in tokens"
-    table.add_column("k", no_wrap=True)
     kinds = _kinds(results)
+    missing = [words[0] for kind, words in _ROW_WORDS.items() if kind not in kinds]
+    table.caption = "% of paths, [95 % interval over requests]; k in tokens" + "".join(
+        f"; {name}: not measured" for name in missing
+    )
+    table.add_column("k", no_wrap=True)
     for kind in kinds:
         table.add_column("\n".join(_ROW_WORDS[kind]), justify="right", no_wrap=True)
     for anchor, name in ANCHORS.items():

@@ -26,7 +26,7 @@ class TrainSettings(Record):
     batch_size: int = Field(default=4, ge=1)
     """Groups a step."""
     learning_rate: float = Field(default=3e-4, gt=0)
-    """Peak learning rate of AdamW; about ten times higher suits LoRA."""
+    """Peak learning rate of AdamW; LoRA needs a higher one."""
     beta: float = Field(default=0.1, gt=0)
     """DPO's beta: how far the policy may move from its start."""
     likelihood_weight: float = Field(default=5.0, ge=0)
