@@ -274,7 +274,7 @@ def test_only_what_follows_the_cut_is_learnt(
 
 
 def test_the_turn_weighs_most() -> None:
-    group = TokenGroup("g", True, (0,), ((1, 7, 8, 9), (1, 2)), (1, None), ((0, 1),))
+    group = TokenGroup("g", "pair", True, (0,), ((1, 7, 8, 9), (1, 2)), (1, None), ((0, 1),))
     assert decision_weights(group) == [[0, 1, 1 / 2, 1 / 3], [0, 0]]
 
 
@@ -282,7 +282,7 @@ def test_learning_starts_at_the_first_token_wholly_after_the_cut(tokenizer: Any)
     answer = "Take the bread. I will not help with this."
     for cut in range(len(answer)):
         row = {
-            "group": "g", "harmful": True, "prompt": [{"role": "user", "content": "How?"}],
+            "group": "g", "pair_key": "p", "harmful": True, "prompt": [{"role": "user", "content": "How?"}],
             "chosen": [{"role": "assistant", "content": answer}], "rank_chosen": 1,
             "rejected": [{"role": "assistant", "content": "Take."}], "rank_rejected": 2,
             "cut_chosen": cut,
@@ -317,8 +317,12 @@ def test_attention_that_ignores_the_mask_is_not_packed(
     assert not can_pack(Deaf(model), groups[0])
 
 
+def bare_group(name: str, pair_key: str, *, harmful: bool) -> TokenGroup:
+    return TokenGroup(name, pair_key, harmful, (0,), ((1,),), (0,), ())
+
+
 def test_order_spreads_both_kinds_and_holds_every_group_once_an_epoch() -> None:
-    groups = [TokenGroup(str(i), i < 10, (0,), ((1,),), (0,), ()) for i in range(40)]
+    groups = [bare_group(str(i), str(i), harmful=i < 10) for i in range(40)]
     order = training_order(groups, epochs=2, seed=0)
     assert sorted(g.id for g in order[:40]) == sorted(g.id for g in groups)
     assert [g.id for g in order[:40]] != [g.id for g in order[40:]]
@@ -326,6 +330,19 @@ def test_order_spreads_both_kinds_and_holds_every_group_once_an_epoch() -> None:
         assert 1 <= sum(g.harmful for g in order[start : start + 8]) <= 3
     assert training_order(groups, 2, 0) == order
     assert training_order(groups, 2, 1) != order
+
+
+def test_a_harmful_group_and_its_twin_follow_each_other() -> None:
+    contrasts = [bare_group(f"{i}{h}", str(i), harmful=h) for i in range(12) for h in (True, False)]
+    alone = [bare_group(f"alone {i}", f"alone {i}", harmful=False) for i in range(6)]
+    order = training_order([*alone, *sorted(contrasts, key=lambda g: g.harmful)], 1, seed=3)
+    keys = [g.pair_key for g in order]
+    assert all(
+        keys.index(key) + 1 == len(keys) - 1 - keys[::-1].index(key)
+        for key in {g.pair_key for g in contrasts}
+    )
+    for start in range(0, 30, 10):
+        assert sum(g in alone for g in order[start : start + 10]) >= 1
 
 
 def tiny_settings(model: Path, **changed: Any) -> TrainSettings:

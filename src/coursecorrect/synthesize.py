@@ -108,6 +108,7 @@ class GroupMaker:
         return RankedGroup(
             id=content_id(item.id, *(r.text for r in responses)),
             item_id=item.id,
+            pair_key=item.pair_key,
             request=item.request,
             category=item.category,
             harmful=harmful,
@@ -207,6 +208,7 @@ def pairs_of(group: RankedGroup) -> Iterator[dict[str, Any]]:
         yield {
             "id": content_id(group.id, str(better.rank), str(worse.rank)),
             "group": group.id,
+            "pair_key": group.pair_key,
             "prompt": [{"role": "user", "content": group.request}],
             "chosen": [{"role": "assistant", "content": better.text}],
             "rejected": [{"role": "assistant", "content": worse.text}],

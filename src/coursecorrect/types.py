@@ -124,6 +124,7 @@ class RankedGroup(Record):
 
     id: str
     item_id: str
+    pair_key: str
     request: str
     category: str
     harmful: bool

@@ -33,10 +33,16 @@ class GroupedConfig(DPOConfig):
 
 
 def to_dataset(groups: Sequence[TokenGroup], reference: dict[str, list[float]]) -> Dataset:
-    """One row a group; ``reference`` holds each response's log-probability under the start."""
+    """One row a group.
+
+    Args:
+        groups: in the order of training.
+        reference: log-probability of each response under the start, of the harmful groups; the
+            trainer reads harmless text at the start anyway, for the divergence.
+    """
     return Dataset.from_list(
         [
-            {**asdict(g), "weights": decision_weights(g), "reference": reference[g.id]}
+            {**asdict(g), "weights": decision_weights(g), "reference": reference.get(g.id, [])}
             for g in groups
         ]
     )
@@ -58,7 +64,7 @@ class GroupedDPOTrainer(DPOTrainer):
         return dataset  # token ids already
 
     def _set_signature_columns_if_needed(self) -> None:
-        names = ("id", "harmful", "prompt_ids", "responses", "learn_from", "pairs")
+        names = ("id", "pair_key", "harmful", "prompt_ids", "responses", "learn_from", "pairs")
         self._signature_columns = [*names, "weights", "reference"]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
@@ -73,9 +79,11 @@ class GroupedDPOTrainer(DPOTrainer):
         tokens = of_responses(found, layout)
         if group.harmful:
             term = self.args.likelihood_weight * self._likelihood(tokens, row["weights"])
+            reference = found.new_tensor(row["reference"])
         else:
-            term = self.args.hold_weight * self._divergence(found, layout)
-        reference = found.new_tensor(row["reference"])
+            before = self._before(layout)
+            term = self.args.hold_weight * self._divergence(found, before, layout)
+            reference = torch.stack([t.sum() for t in of_responses(before, layout)])
         margins = pair_margins(torch.stack([t.sum() for t in tokens]) - reference, group.pairs)
         kind = "harmful" if group.harmful else "benign"
         self._note(f"{kind}/margin", margins.mean())
@@ -92,9 +100,11 @@ class GroupedDPOTrainer(DPOTrainer):
         self._note("harmful/turn_nll", -turns.mean())
         return loss
 
-    def _divergence(self, found: Tensor, layout: Layout) -> Tensor:
+    def _before(self, layout: Layout) -> Tensor:
         with torch.no_grad(), self._at_the_start() as start:
-            before = next_token_log_probs(start, layout)
+            return next_token_log_probs(start, layout)
+
+    def _divergence(self, found: Tensor, before: Tensor, layout: Layout) -> Tensor:
         best = torch.tensor(layout.paths[0], device=found.device)
         divergence = hold_loss(found[best], before[best])
         self._note("benign/divergence", divergence)
@@ -118,6 +128,7 @@ def as_group(row: dict[str, Any]) -> TokenGroup:
     """A row of the data set as the group it was made of."""
     return TokenGroup(
         id=row["id"],
+        pair_key=row["pair_key"],
         harmful=row["harmful"],
         prompt_ids=tuple(row["prompt_ids"]),
         responses=tuple(tuple(r) for r in row["responses"]),

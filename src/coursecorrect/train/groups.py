@@ -20,6 +20,7 @@ class TokenGroup:
 
     Attributes:
         id: the group's id.
+        pair_key: shared with the group of the harmless twin.
         harmful: is the request harmful?
         prompt_ids: the rendered prompt.
         responses: token ids of each response, to the end of the turn.
@@ -29,6 +30,7 @@ class TokenGroup:
     """
 
     id: str
+    pair_key: str
     harmful: bool
     prompt_ids: tuple[int, ...]
     responses: tuple[tuple[int, ...], ...]
@@ -77,6 +79,7 @@ def _group(
         learn_from.append(start if harmful and rank in cuts else None)
     return TokenGroup(
         id=key,
+        pair_key=rows[0]["pair_key"],
         harmful=harmful,
         prompt_ids=tuple(prompt_ids),
         responses=tuple(responses),

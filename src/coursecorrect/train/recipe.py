@@ -46,17 +46,30 @@ class TrainSettings(Record):
 
 
 def training_order(groups: Sequence[TokenGroup], epochs: int, seed: int) -> list[TokenGroup]:
-    """Every group once an epoch, in a seeded order that spreads both kinds evenly.
+    """Every group once an epoch, in a seeded order: a harmful group and its twin follow each other.
 
-    So every batch holds harmful and harmless groups in nearly the proportion of the whole.
+    What both have in common cancels in their gradients, and what tells them apart is left.
+    Contrasts and groups that stand alone are spread evenly, so that every batch holds them in
+    nearly the proportion of the whole.
     """
+    contrasts: dict[str, list[TokenGroup]] = {}
+    for group in groups:
+        contrasts.setdefault(group.pair_key, []).append(group)
     order: list[TokenGroup] = []
     for epoch in range(epochs):
         rng = random.Random(f"{seed}|{epoch}")
-        placed: list[tuple[float, str, TokenGroup]] = []
-        for harmful in (True, False):
-            kind = [group for group in groups if group.harmful is harmful]
-            rng.shuffle(kind)
-            placed += [((i + rng.random()) / len(kind), g.id, g) for i, g in enumerate(kind)]
-        order += [group for _, _, group in sorted(placed, key=lambda entry: entry[:2])]
+        placed: list[tuple[float, str, list[TokenGroup]]] = []
+        for kinds in ({True, False}, {True}, {False}):
+            alike = [
+                (key, contrast)
+                for key, contrast in contrasts.items()
+                if {group.harmful for group in contrast} == kinds
+            ]
+            rng.shuffle(alike)
+            placed += [((i + rng.random()) / len(alike), *entry) for i, entry in enumerate(alike)]
+        order += [group for *_, contrast in sorted(placed, key=_place) for group in contrast]
     return order
+
+
+def _place(entry: tuple[float, str, list[TokenGroup]]) -> tuple[float, str]:
+    return entry[0], entry[1]

@@ -36,6 +36,7 @@ def read_pairs(source: Path) -> list[dict[str, Any]]:
         "role_rejected",
         "id",
         "group",
+        "pair_key",
         "rank_chosen",
         "harmful",
     )
@@ -116,7 +117,7 @@ def _reference(
     notice: store.Notice,
     progress: Progress,
 ) -> tuple[dict[str, list[float]], bool]:
-    """Log-probabilities of all responses before training, and whether groups can be packed."""
+    """Log-probabilities of the harmful groups before training; can groups be packed?"""
     import torch
 
     from coursecorrect.train.grouped import can_pack, log_probs
@@ -129,11 +130,12 @@ def _reference(
     log = store.BlockLog(path, "group", 1, notice)
     # In the precision of the training: the rounding of both sides then cancels.
     with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bf16):
-        for done, group in enumerate(groups, 1):
+        harmful = [group for group in groups if group.harmful]
+        for done, group in enumerate(harmful, 1):
             if group.id not in log.done:
                 found = log_probs(model, group, packed=packed)
                 log.append([{"group": group.id, "log_probs": found}])
-            progress("scoring", done, len(groups), {})
+            progress("scoring", done, len(harmful), {})
     return {row["group"]: row["log_probs"] for _, row in store.read_jsonl(path)}, packed
 
 
