@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file
 
 from conftest import made_up_items, quiet, write_rows
 from coursecorrect.correct import get_corrector
@@ -282,7 +283,8 @@ def test_learning_starts_at_the_first_token_wholly_after_the_cut(tokenizer: Any)
     answer = "Take the bread. I will not help with this."
     for cut in range(len(answer)):
         row = {
-            "group": "g", "pair_key": "p", "harmful": True, "prompt": [{"role": "user", "content": "How?"}],
+            "group": "g", "pair_key": "p", "harmful": True,
+            "prompt": [{"role": "user", "content": "How?"}],
             "chosen": [{"role": "assistant", "content": answer}], "rank_chosen": 1,
             "rejected": [{"role": "assistant", "content": "Take."}], "rank_rejected": 2,
             "cut_chosen": cut,
@@ -404,6 +406,29 @@ def test_adapter_and_merged_model_load_alike_and_have_learnt(
     assert "harmful/nll" in log[0]
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(tiny_model_folder)
+
+
+@pytest.mark.parametrize(
+    ("lora_rank", "file"),
+    [(0, "model/model.safetensors"), (2, "adapter/adapter_model.safetensors")],
+)
+def test_a_share_of_the_start_is_blended_in(
+    lora_rank: int, file: str, tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path
+) -> None:
+    for share in (0.0, 0.25):
+        settings = tiny_settings(
+            tiny_model_folder, epochs=1, lora_rank=lora_rank, start_share=share
+        )
+        train(settings, pairs_folder, tmp_path / str(share), notice=quiet, progress=quiet)
+    whole, blended = (load_file(tmp_path / str(share) / file) for share in (0.0, 0.25))
+    before = {} if lora_rank else load_file(tiny_model_folder / "model.safetensors")
+    moved = 0
+    for name, weights in whole.items():
+        # An adapter's product is what moves the model: its A stays, its B starts at zero.
+        start = weights if "lora_A" in name else before.get(name, torch.zeros_like(weights))
+        assert torch.allclose(blended[name], 0.25 * start + 0.75 * weights, atol=1e-6), name
+        moved += not torch.equal(weights, start)
+    assert moved >= 4
 
 
 def test_a_finished_run_is_not_trained_again(

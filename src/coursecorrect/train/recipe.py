@@ -33,6 +33,8 @@ class TrainSettings(Record):
     """Weight of the likelihood term on the tokens after the cut, in harmful groups."""
     hold_weight: float = Field(default=25.0, ge=0)
     """Weight of the divergence from the start on harmless answers."""
+    start_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the start blended into the finished weights; fewer turns, harmless text kept."""
     lora_rank: int = Field(default=0, ge=0)
     """Rank of a LoRA adapter on all linear layers; 0 trains all weights."""
     max_length: int = Field(default=1024, ge=16)

@@ -83,6 +83,7 @@ def train(
         notice(f"going on from {checkpoint}")
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        blend(trainer.model, trainer.ref_model, settings.start_share)
         _save(trainer, folder, loaded)
     except OSError as error:
         raise store.disk_error(folder, error) from error
@@ -233,6 +234,25 @@ def _progress_callback(folder: Path, progress: Progress) -> Any:
             store.write_jsonl(folder / "log.jsonl", state.log_history)
 
     return Report()
+
+
+def blend(model: Any, start: Any | None, start_share: float) -> None:
+    """Move the weights of ``model`` back towards its start (arXiv 2109.01903), in place.
+
+    Args:
+        model: the trained model; an adapter's start is its base.
+        start: the model before training; None for an adapter.
+        start_share: 0 leaves the model as it is, 1 would give the start.
+    """
+    import torch
+
+    before = {} if start is None else dict(start.named_parameters())
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if name in before:
+                weights.lerp_(before[name], start_share)
+            elif "lora_B" in name:
+                weights.mul_(1 - start_share)
 
 
 def _save(trainer: Any, folder: Path, loaded: LoadedModel) -> None:
