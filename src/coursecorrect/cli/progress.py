@@ -24,7 +24,8 @@ Show = Callable[[int, int, str], None]
 def bar(title: str, console: Console | None = None) -> Iterator[Show]:
     """A bar on stderr; call it with steps done, steps in all, and a line of figures.
 
-    Where no person watches (a log file), a line is printed at every tenth instead.
+    Another total, or fewer steps done than before, begins another stage. Where no person watches
+    (a log file), a line is printed at every tenth instead.
     """
     console = console or Console(stderr=True)
     if not console.is_terminal:
@@ -41,13 +42,36 @@ def bar(title: str, console: Console | None = None) -> Iterator[Show]:
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(title, total=None, figures="")
-        yield lambda done, total, figures: progress.update(
-            task, completed=done, total=total, figures=figures
-        )
+
+        def restart() -> None:
+            progress.reset(task)
+
+        def show(done: int, total: int, figures: str) -> None:
+            progress.update(task, completed=done, total=total, figures=figures)
+
+        yield _in_stages(show, restart)
+
+
+def _in_stages(show: Show, restart: Callable[[], None]) -> Show:
+    """``show``, with a call of ``restart`` before each stage."""
+    last: tuple[int, int] | None = None
+
+    def in_stages(done: int, total: int, figures: str) -> None:
+        nonlocal last
+        if last is None or done < last[0] or total != last[1]:
+            restart()
+        last = done, total
+        show(done, total, figures)
+
+    return in_stages
 
 
 def _lines(title: str, console: Console) -> Show:
     shown = -1
+
+    def restart() -> None:
+        nonlocal shown
+        shown = -1
 
     def show(done: int, total: int, figures: str) -> None:
         nonlocal shown
@@ -57,7 +81,7 @@ def _lines(title: str, console: Console) -> Show:
                 f"{title}: {done}/{total} {figures}".rstrip(), markup=False, soft_wrap=True
             )
 
-    return show
+    return _in_stages(show, restart)
 
 
 def eval_line(progress: EvalProgress) -> str:
