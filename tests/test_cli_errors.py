@@ -46,6 +46,21 @@ def fault(done: subprocess.CompletedProcess[str]) -> str:
 TEXT = {"id": "a", "request": "How?", "prefill": "Sure:", "continuation": " take the bread."}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (("eval", "--bogus"), "--bogus"),
+        (("eval", "--limit", "x"), "'--limit'"),
+        (("measure",), "'measure'"),
+        (("judge", "run"), "'texts'"),
+    ],
+)
+def test_wrong_arguments(arguments: tuple[str, ...], what: str, tmp_path: Path) -> None:
+    line = fault(c2(*arguments, cwd=tmp_path))
+    assert what in line
+    assert "--help" in line
+
+
 def test_missing_file(tmp_path: Path) -> None:
     line = fault(c2("judge", "run", "none.jsonl", "--out", "o.jsonl", cwd=tmp_path))
     assert "none.jsonl" in line

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.exceptions import TyperException
 
 from coursecorrect import store
 from coursecorrect.cli.options import with_settings
@@ -239,16 +240,20 @@ def main() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     _quiet_libraries()
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except UserError as error:
         fail(str(error))
+    except TyperException as error:
+        # Without a message its help stands on the screen already.
+        message = error.format_message()
+        fail(f"{message} (see --help)") if message else sys.exit(2)
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         fail(str(store.disk_error(Path(error.filename or "a file"), error)))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         fail("interrupted; the same command goes on", status=130)
 
 
