@@ -262,6 +262,7 @@ def test_ranks_must_ascend() -> None:
             {
                 "id": "g",
                 "item_id": item.id,
+                "pair_key": "p",
                 "request": "r",
                 "category": "c",
                 "harmful": True,
