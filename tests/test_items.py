@@ -102,6 +102,11 @@ def test_the_benchmark_is_not_in_what_is_taught() -> None:
         assert len(own & requests) <= 0.25 * len(own), item.request
         own = grams(item.response, 6)
         assert len(own & answers) <= 0.05 * len(own), item.request
+    requests = set().union(*(grams(item.request, 5) for item in MEASURE))
+    answers = set().union(*(grams(item.response, 6) for item in MEASURE))
+    for item in TEACH:
+        assert len(grams(item.request, 5) & requests) <= 1, item.request
+        assert len(grams(item.response, 6) & answers) <= 1, item.request
 
 
 def test_harmful_answers_hardly_ever_turn_away() -> None:

@@ -182,10 +182,12 @@ def test_loss_and_gradient_are_those_of_trl_on_the_same_pairs(
             assert (a.grad - b.grad).abs().max() < 1e-5 * max(1, b.grad.abs().max()), name
 
 
-def test_loss_and_gradient_are_those_of_fifteen_pairs_written_out(
-    groups: list[TokenGroup], tiny_model_folder: Path
+@pytest.mark.parametrize("harmful", [True, False])
+def test_loss_and_gradient_are_those_of_the_pairs_written_out(
+    harmful: bool, groups: list[TokenGroup], tiny_model_folder: Path
 ) -> None:
-    group = next(g for g in groups if g.harmful)
+    group = next(g for g in groups if g.harmful is harmful)
+    assert len(group.pairs) == (15 if harmful else 3)
     model, start = exact_model(tiny_model_folder, seed=1), exact_model(tiny_model_folder)
     losses = []
     for pair in group.pairs:
@@ -197,13 +199,15 @@ def test_loss_and_gradient_are_those_of_fifteen_pairs_written_out(
     wanted = torch.stack(losses).mean()
     wanted.backward()
     for packed in (True, False):
-        reference = {group.id: log_probs(start, group, packed=packed)}
+        # The trainer finds the reference of a harmless group by itself.
+        reference = {group.id: log_probs(start, group, packed=packed)} if harmful else {}
         ours = trainer_of(
             exact_model(tiny_model_folder, seed=1),
             [group],
             tiny_model_folder,
             reference,
             likelihood_weight=0.0,
+            hold_weight=0.0,
             packed=packed,
         )
         loss = ours.compute_loss(ours.model, collate([ours.train_dataset[0]]))
@@ -406,6 +410,17 @@ def test_adapter_and_merged_model_load_alike_and_have_learnt(
     assert "harmful/nll" in log[0]
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(tiny_model_folder)
+
+
+@pytest.mark.parametrize("harmful", [True, False])
+def test_one_kind_of_group_alone_trains(
+    harmful: bool, tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path
+) -> None:
+    kept = [row for row in read_pairs(pairs_folder) if row["harmful"] is harmful]
+    source = write_rows(tmp_path / "pairs.jsonl", kept)
+    settings = tiny_settings(tiny_model_folder, epochs=1)
+    merged = train(settings, source, tmp_path / "run", notice=quiet, progress=quiet)
+    assert (logits_of(merged) - logits_of(tiny_model_folder)).abs().max() > 0
 
 
 @pytest.mark.parametrize(

@@ -244,9 +244,9 @@ def main() -> None:
     except UserError as error:
         fail(str(error))
     except TyperException as error:
-        # Without a message its help stands on the screen already.
-        message = error.format_message()
-        fail(f"{message} (see --help)") if message else sys.exit(2)
+        if message := error.format_message():
+            fail(f"{message} (see --help)")
+        sys.exit(2)  # the help stands on the screen already
     except BrokenPipeError:
         # The reader of our output has gone; Python would complain once more while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

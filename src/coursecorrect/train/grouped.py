@@ -42,7 +42,11 @@ def to_dataset(groups: Sequence[TokenGroup], reference: dict[str, list[float]]) 
     """
     return Dataset.from_list(
         [
-            {**asdict(g), "weights": decision_weights(g), "reference": reference.get(g.id, [])}
+            {
+                **asdict(g),
+                "weights": decision_weights(g),
+                "reference": reference[g.id] if g.harmful else [],
+            }
             for g in groups
         ]
     )

@@ -50,7 +50,7 @@ class TrainSettings(Record):
 def training_order(groups: Sequence[TokenGroup], epochs: int, seed: int) -> list[TokenGroup]:
     """Every group once an epoch, in a seeded order: a harmful group and its twin follow each other.
 
-    What both have in common cancels in their gradients, and what tells them apart is left.
+    So a step, or the next one, sees what tells them apart beside what they have in common.
     Contrasts and groups that stand alone are spread evenly, so that every batch holds them in
     nearly the proportion of the whole.
     """
@@ -69,9 +69,6 @@ def training_order(groups: Sequence[TokenGroup], epochs: int, seed: int) -> list
             ]
             rng.shuffle(alike)
             placed += [((i + rng.random()) / len(alike), *entry) for i, entry in enumerate(alike)]
-        order += [group for *_, contrast in sorted(placed, key=_place) for group in contrast]
+        placed.sort(key=lambda entry: entry[:2])
+        order += [group for *_, contrast in placed for group in contrast]
     return order
-
-
-def _place(entry: tuple[float, str, list[TokenGroup]]) -> tuple[float, str]:
-    return entry[0], entry[1]

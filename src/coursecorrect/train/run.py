@@ -127,11 +127,13 @@ def _reference(
     packed = can_pack(model, max(groups, key=lambda g: sum(map(len, g.responses))))
     if not packed:
         notice("the model's attention takes no tree mask: responses are trained one by one")
+    harmful = [group for group in groups if group.harmful]
+    if not harmful:
+        return {}, packed
     path = folder / "reference.jsonl"
     log = store.BlockLog(path, "group", 1, notice)
     # In the precision of the training: the rounding of both sides then cancels.
     with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bf16):
-        harmful = [group for group in groups if group.harmful]
         for done, group in enumerate(harmful, 1):
             if group.id not in log.done:
                 found = log_probs(model, group, packed=packed)
