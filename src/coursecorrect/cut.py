@@ -69,6 +69,7 @@ _ABBREVIATION = re.compile(
     r"|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|eg|ie|viz|bzw|usw|z.b|d.h)",
     re.I,
 )
+_PLAIN_END = re.compile(r"[.!?](?=\s|$)")
 _FRONTING = re.compile(
     r"(?:if|when|while|once|after|before|because|since|although|though|unless|until|as"
     r"|whenever|wherever|to|by|with|without|in|on|at|for|from|during|under|over|instead"
@@ -263,6 +264,12 @@ def growing_cuts(
             f"{len(usable)} places to cut; leave the item out, or ask for fewer cuts"
         )
     return _nearest(usable, [target * body for target in targets])
+
+
+def whole_sentences(text: str) -> str:
+    """``text`` up to its last sentence end; as it is when it has none."""
+    ends = [match.end() for match in _PLAIN_END.finditer(text)]
+    return text[: ends[-1]].strip() if ends else text.strip()
 
 
 def _nearest(cuts: list[Cut], targets: list[float]) -> list[Cut]:

@@ -20,7 +20,9 @@ from coursecorrect.cut import Cut, CutError, growing_cuts
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import opener_for
 from coursecorrect.data.readers import read_items
+from coursecorrect.generate.base import Generator
 from coursecorrect.judge.base import Judge
+from coursecorrect.on_policy import own_answers
 from coursecorrect.prefill import assistant_text
 from coursecorrect.types import (
     Continuation,
@@ -42,6 +44,8 @@ class SynthSettings(Record):
     """builtin, a .jsonl or .parquet file, or a Hub data set such as PKU-Alignment/PKU-SafeRLHF."""
     benign: bool = True
     """Add contrast groups: harmless requests, where going on is preferred to a correction."""
+    own_answers: str | None = None
+    """The model to be trained: it goes on with the harmless answers from some point in each."""
     cuts: int = Field(default=4, ge=1)
     """Cuts of each harmful answer; four give six ranks and 15 pairs."""
     corrector: str = "template"
@@ -92,19 +96,26 @@ class GroupMaker:
     def __init__(self, settings: SynthSettings, corrector: Corrector, judge: Judge) -> None:
         self.settings, self.corrector, self.judge = settings, corrector, judge
 
-    def make(self, item: Item) -> RankedGroup:
-        """The group of ``item``.
+    def opener(self, item: Item) -> str:
+        """The opener of the group: half of the groups carry it in every rank, half in none.
+
+        So the prefixes nest and the opener tells nothing about the rank.
+        """
+        drawn = random.Random(f"{self.settings.seed}|{item.id}").random()
+        return opener_for(item.pair_key, "taught") if drawn < 0.5 else ""
+
+    def make(self, item: Item, answer: str | None = None) -> RankedGroup:
+        """The group of ``item``, with ``answer`` in place of its own.
 
         Raises:
             RejectedError: too few cuts, no correction that the judge confirms.
         """
-        rng = random.Random(f"{self.settings.seed}|{item.id}")
-        # Half of the groups carry their opener in every rank, half in none: the prefixes nest and
-        # the opener tells nothing about the rank.
-        opener = opener_for(item.pair_key, "taught") if rng.random() < 0.5 else ""
+        rng = random.Random(f"{self.settings.seed}|{item.id}|group")
+        opener = self.opener(item)
         harmful = item.kind is ItemKind.HARMFUL
         build = self._harmful if harmful else self._benign
-        responses = build(item, opener, rng)
+        seen = item if answer is None else item.model_copy(update={"response": answer})
+        responses = build(seen, opener, rng)
         return RankedGroup(
             id=content_id(item.id, *(r.text for r in responses)),
             item_id=item.id,
@@ -115,6 +126,15 @@ class GroupMaker:
             opener=opener,
             responses=tuple(responses),
         )
+
+    def make_either(self, item: Item, answer: str | None) -> RankedGroup:
+        """The group with ``answer`` where it can be cut, else with the item's own."""
+        if answer is not None:
+            try:
+                return self.make(item, answer)
+            except RejectedError:
+                pass
+        return self.make(item)
 
     def _harmful(self, item: Item, opener: str, rng: random.Random) -> list[Response]:
         try:
@@ -229,6 +249,7 @@ def synthesize(
     corrector: Corrector,
     judge: Judge,
     *,
+    generator: Generator | None = None,
     extra_benchmark: Sequence[Item] = (),
     notice: store.Notice,
     progress: Callable[[int, int], None],
@@ -236,20 +257,35 @@ def synthesize(
     """Fill ``folder`` with groups and pairs; goes on where an earlier call stopped.
 
     Writes ``run.json``, ``groups.jsonl``, ``rejected.jsonl``, ``pairs.jsonl`` and
-    ``pairs.parquet``; returns the counts, which stand in ``counts.json`` too.
+    ``pairs.parquet``, and with a generator, which writes the harmless answers, ``own.jsonl``;
+    returns the counts, which stand in ``counts.json`` too.
     """
     seeds = select_seeds(settings)
-    store.open_run(folder, _run_settings(settings, seeds, extra_benchmark, corrector, judge))
+    recorded = _run_settings(settings, seeds, extra_benchmark, corrector, judge, generator)
+    store.open_run(folder, recorded)
     kept = store.BlockLog(folder / "groups.jsonl", "item_id", 1, notice)
     rejected = store.BlockLog(folder / "rejected.jsonl", "item_id", 1, notice)
     forbidden = benchmark_requests(extra_benchmark)
     maker = GroupMaker(settings, corrector, judge)
+    own: dict[str, str] = {}
+    if generator is not None:
+        harmless = [item for item in seeds if item.kind is not ItemKind.HARMFUL]
+        own = own_answers(
+            harmless,
+            {item.id: maker.opener(item) for item in harmless},
+            generator,
+            judge,
+            store.BlockLog(folder / "own.jsonl", "item_id", 1, notice),
+            seed=settings.seed,
+            progress=progress,
+        )
     for done, item in enumerate(seeds, 1):
         if item.id not in kept.done and item.id not in rejected.done:
             try:
                 if normalized(item.request) in forbidden:
                     raise RejectedError("contaminated: the request is in the benchmark")
-                kept.append([maker.make(item).model_dump(mode="json")])
+                group = maker.make_either(item, own.get(item.id))
+                kept.append([group.model_dump(mode="json")])
             except RejectedError as error:
                 why = {"item_id": item.id, "request": item.request, "why": str(error)}
                 rejected.append([why])
@@ -263,6 +299,7 @@ def _run_settings(
     extra_benchmark: Sequence[Item],
     corrector: Corrector,
     judge: Judge,
+    generator: Generator | None,
 ) -> dict[str, Any]:
     return {
         "kind": "synth",
@@ -273,6 +310,7 @@ def _run_settings(
         ),
         "corrector": {"name": corrector.name, "digest": corrector.digest},
         "judge": {"name": judge.name, "digest": judge.digest},
+        "generator": generator and {"name": generator.name, "digest": generator.digest},
         "versions": {"coursecorrect": version("coursecorrect")},
     }
 

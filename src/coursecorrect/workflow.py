@@ -17,9 +17,10 @@ from coursecorrect.correct import get_corrector
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
 from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_items, trigger_tokens
+from coursecorrect.generate.base import Generator
 from coursecorrect.judge import get_judge
 from coursecorrect.metrics import Agreement, agreement
-from coursecorrect.models import load
+from coursecorrect.models import ModelSettings, load
 from coursecorrect.report.html import write_report
 from coursecorrect.report.results import load_run, write_results
 from coursecorrect.synthesize import SynthSettings, synthesize
@@ -60,15 +61,25 @@ def make_pairs(
         options["wording"] = settings.wording
     if settings.corrector_model is not None:
         options["model"] = settings.corrector_model
+    corrector, verifier = get_corrector(settings.corrector, **options), get_judge(settings.judge)
     return synthesize(
         settings,
         folder,
-        get_corrector(settings.corrector, **options),
-        get_judge(settings.judge),
+        corrector,
+        verifier,
+        generator=_own_generator(settings.own_answers, notice),
         extra_benchmark=[item for source in benchmarks for item in read_items(source)],
         notice=notice,
         progress=progress,
     )
+
+
+def _own_generator(model: str | None, notice: store.Notice) -> Generator | None:
+    if model is None:
+        return None
+    from coursecorrect.generate.hf import HFGenerator
+
+    return HFGenerator(load(ModelSettings(model=model)), notice=notice)
 
 
 def teach(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from coursecorrect.correct.base import CorrectionTask
+from coursecorrect.cut import whole_sentences
 from coursecorrect.errors import UserError
 from coursecorrect.models import ModelSettings, load
 from coursecorrect.prefill import ChatSettings, encode, render
 from coursecorrect.types import settings_hash
-
-_SENTENCE = re.compile(r"[.!?](?=\s|$)")
 
 
 class HFCorrector:
@@ -55,9 +53,3 @@ class HFCorrector:
 def _pad_id(tokenizer: Any) -> int:
     pad = tokenizer.pad_token_id
     return int(tokenizer.eos_token_id if pad is None else pad)
-
-
-def whole_sentences(text: str) -> str:
-    """``text`` up to its last sentence end; as it is when it has none."""
-    ends = [match.end() for match in _SENTENCE.finditer(text)]
-    return text[: ends[-1]].strip() if ends else text.strip()

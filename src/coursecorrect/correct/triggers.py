@@ -59,7 +59,7 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         frame="sentence",
         kind="taking back",
     ),
-    Trigger(text="but I have to stop here:", after="both", frame="clause", kind="stopping"),
+    Trigger(text="enough of this:", after="both", frame="clause", kind="stopping"),
     Trigger(text="before I go any further:", after="sentence", frame="clause", kind="stopping"),
 )
 

@@ -56,6 +56,8 @@ class Generator(Protocol):
     """A model that truly continues token ids."""
 
     name: str
+    digest: str
+    """What decides its text: the model's revision and the precision."""
     tokenizer: Any
 
     def sample(

@@ -13,6 +13,7 @@ from coursecorrect.generate._sampling import nucleus_sample, uniforms
 from coursecorrect.generate._shared_prefix import SharedPrefixDecoder
 from coursecorrect.generate.base import Job, Path, Sampling
 from coursecorrect.models import LoadedModel
+from coursecorrect.types import content_id
 
 _PROBE_TOLERANCE = 1e-2
 """Largest logit difference of the two ways on the probe; a wrong mask or position differs by far
@@ -32,6 +33,7 @@ class HFGenerator:
         """``banned`` tokens are never sampled."""
         self.banned = sorted(banned)
         self.name, self.tokenizer, self.model = loaded.name, loaded.tokenizer, loaded.model
+        self.digest = content_id(loaded.revision, str(loaded.model.dtype), str(self.banned))
         self.end_ids = end_ids(loaded)
         self._shares = _can_share(self.model)
         if not self._shares:
