@@ -88,7 +88,6 @@ def test_an_answer_that_turns_away_or_says_little_is_not_taken(
     found = answers(items, Scripted(tokenizer, " Yes.", finished=True), tmp_path / "little")
     kept = {row["kept"]: row["item_id"] in found for row in own_rows(tmp_path / "little").values()}
     assert not kept[0]
-    assert kept[max(kept)]
 
 
 def test_going_on_ends_with_the_same_answers(
