@@ -18,7 +18,7 @@ test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
 
 bench: $(VENV)/installed
-	$(BIN)/python benchmarks/sampling_speed.py
+	$(BIN)/python benchmarks/eval_speed.py
 	$(BIN)/python benchmarks/train_speed.py
 
 lint: $(VENV)/installed
