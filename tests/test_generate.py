@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from conftest import SENTENCES
 from coursecorrect.generate import hf
+from coursecorrect.generate._packed import PackedLinears, can_pack
 from coursecorrect.generate._padded import PaddedDecoder
 from coursecorrect.generate._sampling import nucleus_sample, uniforms
 from coursecorrect.generate._shared_prefix import SharedPrefixDecoder
@@ -37,23 +39,49 @@ def plain_logits(model: Any, prefix: list[int], tokens: list[int]) -> torch.Tens
     return model(input_ids=torch.tensor([prefix + tokens]), use_cache=False).logits[0, -1]
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("kind", ["shared", "padded"])
-def test_every_step_equals_the_plain_forward_pass(loaded: Any, kind: str) -> None:
+def test_every_step_equals_the_plain_forward_pass(loaded: Any, kind: str, packed: bool) -> None:
     model = loaded.model
+    linears = PackedLinears(model, rows=6).in_use if packed else nullcontext
     jobs, kept, tokens = ragged()
     decoder = SharedPrefixDecoder(model) if kind == "shared" else PaddedDecoder(model, pad_id=0)
     rows = [ids[:n] for ids, lengths in zip(jobs, kept.tolist(), strict=True) for n in lengths]
-    logits = decoder.start(jobs, kept, STEPS + 1).reshape(6, -1)
+    with linears():
+        logits = decoder.start(jobs, kept, STEPS + 1).reshape(6, -1)
     for step in range(STEPS + 1):
         wanted = torch.stack(
             [plain_logits(model, row, tokens[:step, i].tolist()) for i, row in enumerate(rows)]
         )
         assert (logits - wanted).abs().max() <= TOLERANCE, f"step {step}"
         if step < STEPS:
-            logits = decoder.step(tokens[step])
+            with linears():
+                logits = decoder.step(tokens[step])
     assert wanted.std() > 0.5  # logits that hardly differ would prove nothing
     shuffled = plain_logits(model, rows[2][::-1], tokens[:, 2].tolist())
     assert (shuffled - wanted[2]).abs().max() > 100 * TOLERANCE  # nor would blind attention
+
+
+def test_packed_layers_are_used_and_put_back(loaded: Any) -> None:
+    model, ids = loaded.model, torch.tensor([[5, 6, 7]])
+    linears = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
+    before, weight = model(ids).logits, linears[0].weight.clone()
+    packed = PackedLinears(model, rows=3)
+    try:
+        linears[0].weight.zero_()
+        with packed.in_use():
+            assert (model(ids).logits - before).abs().max() < TOLERANCE  # the packed copy answers
+        assert (model(ids).logits - before).abs().max() > 100 * TOLERANCE
+    finally:
+        linears[0].weight.copy_(weight)
+    assert torch.equal(model(ids).logits, before)
+    assert len(packed.forwards) == len(linears)
+
+
+def test_only_plain_float32_weights_are_packed(loaded: Any) -> None:
+    assert can_pack(loaded.model)
+    assert not can_pack(torch.nn.Sequential(torch.nn.Linear(4, 4, dtype=torch.bfloat16)))
+    assert not can_pack(torch.nn.Sequential(torch.nn.ReLU()))
 
 
 def test_the_model_is_left_as_it_was(loaded: Any) -> None:

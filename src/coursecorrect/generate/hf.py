@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from coursecorrect.generate._packed import PackedLinears, can_pack
 from coursecorrect.generate._padded import PaddedDecoder
 from coursecorrect.generate._sampling import nucleus_sample, uniforms
 from coursecorrect.generate._shared_prefix import SharedPrefixDecoder
@@ -15,6 +17,8 @@ from coursecorrect.generate.base import Job, Path, Sampling
 from coursecorrect.models import LoadedModel
 from coursecorrect.types import content_id
 
+USUAL_ROWS = 160
+"""Rows that are decoded together by default."""
 _PROBE_TOLERANCE = 1e-2
 """Largest logit difference of the two ways on the probe; a wrong mask or position differs by far
 more, float noise of half-precision models by less."""
@@ -35,6 +39,7 @@ class HFGenerator:
         self.name, self.tokenizer, self.model = loaded.name, loaded.tokenizer, loaded.model
         self.digest = content_id(loaded.revision, str(loaded.model.dtype), str(self.banned))
         self.end_ids = end_ids(loaded)
+        self._packed = PackedLinears(self.model, USUAL_ROWS) if can_pack(self.model) else None
         self._shares = _can_share(self.model)
         if not self._shares:
             notice(f"{self.name}: its attention cannot share a prefix; sampling row by row, slower")
@@ -45,9 +50,10 @@ class HFGenerator:
     ) -> Iterator[list[list[Path]]]:
         for batch in batches:
             found: dict[int, list[Path]] = {}
-            for indices in _same_shape(batch):
-                paths = self._sample_batch([batch[i] for i in indices], sampling)
-                found.update(zip(indices, paths, strict=True))
+            with self._packed.in_use() if self._packed else nullcontext():
+                for indices in _same_shape(batch):
+                    paths = self._sample_batch([batch[i] for i in indices], sampling)
+                    found.update(zip(indices, paths, strict=True))
             yield [found[i] for i in range(len(batch))]
 
     def _sample_batch(self, jobs: Sequence[Job], sampling: Sampling) -> list[list[Path]]:
