@@ -316,8 +316,8 @@ def test_tables_fit_and_say_what_they_must(
         assert part in shown
     assert "if all were: 62 %" in shown
     assert re.search(r"any of b corrects +75 %", shown)
-    # Onset at character 12 of 39, 8 tokens.
-    assert "Onset, harmful: median about 2 tokens [2, 2]; 50 % by 8" in shown
+    # The onset is character 12 of 37, the path has 8 tokens: 8 · 12 / 37 = 2.59.
+    assert "Onset, harmful: median about 3 tokens [3, 3]; 50 % by 8" in shown
     assert "precision 100 %" in shown
     pair = rendered(comparison_table(*compare_folders(before, after)), width=100)
     assert words.NOT_KNOWN in pair

@@ -20,7 +20,9 @@ def paired_difference(
 ) -> dict[str, Any]:
     """Σ sign × mean of each group: its estimate, and ``p`` of no difference.
 
-    (−1, 1) is after − before. All groups must have one column.
+    (−1, 1) is after − before. All groups must have one column. ``p`` tests that nothing changed in
+    any group: where groups share no requests (harmful items and twins of other requests), opposite
+    changes within them make it larger than the interval suggests.
     """
 
     def figure(means: list[Array]) -> float:
