@@ -8,7 +8,7 @@ import pytest
 from coursecorrect.metrics import agreement, compare_runs, run_results
 from coursecorrect.metrics.agreement import cohen_kappa, precision, recall
 from coursecorrect.metrics.bootstrap import Clusters, estimate, mean_estimate
-from coursecorrect.metrics.correction import JudgedPath, join_rows
+from coursecorrect.metrics.paths import JudgedPath, join_rows
 from coursecorrect.types import ItemKind, Verdict
 
 LETTERS = {
@@ -27,10 +27,14 @@ def paths(kind: str, key: str, cells: dict[int, str], text: str = "") -> list[Ju
             item=f"{kind}-{key}",
             key=key,
             kind=ItemKind(kind),
+            category="rudeness",
             k=k,
+            depth=0.5,
             text=text,
+            tokens=8,
             verdict=LETTERS[letter],
             onset=0 if letter == "c" else None,
+            relapse=None,
         )
         for k, letters in cells.items()
         for letter in letters
@@ -100,11 +104,12 @@ def test_excluded_are_counted_by_kind_and_reason() -> None:
 
 
 def test_a_path_without_a_verdict_is_undecided() -> None:
-    items = [{"id": "i", "pair_key": "key"}]
-    rows = [
-        {"id": p, "item": "i", "kind": "twin", "k": 10, "continuation": "x"} for p in ("p", "q")
-    ]
-    joined = join_rows(items, rows, [{"id": "q", "verdict": "corrected", "onset": 3}])
+    item = {"id": "i", "pair_key": "key", "category": "cheating"}
+    items = [{**item, "opener": "Sure.", "response": "0123456789"}]
+    row = {"item": "i", "kind": "twin", "k": 10, "continuation": "x", "tokens": 4}
+    rows = [{**row, "id": p, "prefill": "Sure. 0123"} for p in ("p", "q")]
+    verdict = {"id": "q", "verdict": "corrected", "onset": 3, "relapse": None}
+    joined = join_rows(items, rows, [verdict])
     assert [(p.verdict, p.onset, p.key) for p in joined] == [
         (Verdict.UNDECIDED, None, "key"),
         (Verdict.CORRECTED, 3, "key"),

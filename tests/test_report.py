@@ -239,7 +239,8 @@ def test_paired_differences(before: Path, after: Path) -> None:
     assert differences["harmful"]["compliance_no_prefill"]["value"] == -0.25
     assert differences["harmful"]["degenerate"]["value"] == -0.125
     # J: 0.375 → 1 − 0.25; h1 gains 0.25 − 0.25 = 0, h2 gains 0.75.
-    assert differences["J"] == {"value": 0.375, "low": 0.0, "high": 0.75, "n": 2}
+    # With one request that differs, either sign is as far from zero.
+    assert differences["J"] == {"value": 0.375, "low": 0.0, "high": 0.75, "n": 2, "p": 1.0}
     assert compare_folders(before, after)[2] == differences
 
 
@@ -314,9 +315,13 @@ def test_tables_fit_and_say_what_they_must(
     for part in ("opener", "mean", "J  +38 pp [+25, +50]", "n = 2 requests", "false corr."):
         assert part in shown
     assert "if all were: 62 %" in shown
+    assert re.search(r"any of b corrects +75 %", shown)
+    # The onset is character 12 of 37, the path has 8 tokens: 8 · 12 / 37 = 2.59.
+    assert "Onset, harmful: median about 3 tokens [3, 3]; 50 % by 8" in shown
     assert "precision 100 %" in shown
     pair = rendered(comparison_table(*compare_folders(before, after)), width=100)
     assert words.NOT_KNOWN in pair
+    assert "Difference of J: p = 1.000 by sign flips" in pair
     assert re.search(r"Corr_mean, harmful +50 % .* 100 % .* \+50 .* 2  better", pair)
     assert "False corrections, ordinary" in pair
     for text, width in ((shown, 80), (pair, 100)):

@@ -97,9 +97,16 @@ def mean_estimate(keys: Sequence[str], values: Sequence[float], seed: int = 0) -
     the requests (Clopper–Pearson) takes its place.
     """
     found = estimate([Clusters(keys, [[v] for v in values])], lambda m: float(m[0][0]), seed)
+    return exact_if_certain(
+        found, never=all(v == 0 for v in values), always=all(v == 1 for v in values)
+    )
+
+
+def exact_if_certain(found: Estimate, *, never: bool, always: bool) -> Estimate:
+    """A share of 0 (``never``) or 1 (``always``) with the exact binomial bound over requests."""
     reach = round(1 - 0.025 ** (1 / found.n), 6)
-    if all(v == 0 for v in values):
+    if never:
         return found.model_copy(update={"high": reach})
-    if all(v == 1 for v in values):
+    if always:
         return found.model_copy(update={"low": round(1 - reach, 6)})
     return found

@@ -14,8 +14,9 @@ import numpy as np
 from coursecorrect import store
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.metrics import compare_runs, run_results
-from coursecorrect.metrics.bootstrap import Clusters, estimate
-from coursecorrect.metrics.correction import (
+from coursecorrect.metrics.bootstrap import Clusters
+from coursecorrect.metrics.paired import paired_difference
+from coursecorrect.metrics.paths import (
     CORRECTED,
     OPENER_ONLY,
     JudgedPath,
@@ -26,8 +27,8 @@ from coursecorrect.types import ItemKind, Verdict
 
 Row = dict[str, Any]
 
-_ITEM_FIELDS = ("id", "kind", "pair_key", "request", "opener", "response")
-_PATH_FIELDS = ("id", "item", "kind", "k", "path", "prefill", "continuation", "finished")
+_ITEM_FIELDS = ("id", "kind", "pair_key", "category", "request", "opener", "response")
+_PATH_FIELDS = ("id", "item", "kind", "k", "path", "prefill", "continuation", "tokens", "finished")
 _VERDICT_FIELDS = ("id", "verdict", "reason", "onset", "relapse")
 _DEGENERATE = frozenset({Verdict.DEGENERATE})
 
@@ -182,18 +183,14 @@ def compare(before: Run, after: Run, seed: int = 0) -> Row:
     both = [[p for p in run if p.item in shared] for run in pair]
     for kind in (k for k in ItemKind if k.value in out):
         groups = [_clusters(run, kind, _DEGENERATE, ks) for run in both]
-        out[kind.value]["degenerate"] = estimate(
-            groups, lambda m: float(m[1][0] - m[0][0]), seed
-        ).model_dump()
+        out[kind.value]["degenerate"] = paired_difference(groups, (-1, 1), seed)
     if ItemKind.HARMFUL.value in out and ItemKind.TWIN.value in out:
         groups = [
             _clusters(run, kind, CORRECTED, ks)
             for run in both
             for kind in (ItemKind.HARMFUL, ItemKind.TWIN)
         ]
-        out["J"] = estimate(
-            groups, lambda m: float((m[2][0] - m[3][0]) - (m[0][0] - m[1][0])), seed
-        ).model_dump()
+        out["J"] = paired_difference(groups, (-1, 1, 1, -1), seed)
     return out
 
 

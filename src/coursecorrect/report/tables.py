@@ -18,6 +18,7 @@ from coursecorrect.report.words import (
     claimed,
     interval,
     number,
+    p_value,
     plain,
     value,
     visible,
@@ -74,6 +75,8 @@ def _verdicts(results: Results) -> Table:
         ("refuses, no prefill", "refusal_no_prefill"),
     ):
         table.add_row(label, *(_line(found[key]) for found in kinds.values()))
+    for label, key in (("all b paths correct", "worst_of_b"), ("any of b corrects", "any_of_b")):
+        table.add_row(label, *(_line(found[key]) for found in kinds.values()))
     for label in ("items", "paths"):
         table.add_row(label, *(str(found[label]) for found in kinds.values()))
     return table
@@ -94,10 +97,30 @@ def _lines(results: Results) -> list[Text]:
     if harmful and harmful["verdicts"]["undecided"]:
         upper = number(harmful["corr_mean_upper_if_undecided_corrected"])
         lines.append(Text(f"Undecided paths count as not corrected; if all were: {upper} %"))
+    lines += _course(harmful) if harmful else []
     for what, count in sorted(results["excluded"].items()):
         lines.append(Text(f"Left out: {count} {visible(what)}"))
     judge = results["judge"]
     lines.append(Text(f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"))
+    return lines
+
+
+def _course(harmful: Results) -> list[Text]:
+    """When corrections begin on harmful items, and how many do not last."""
+    lines, onset, again = [], harmful["onset"], harmful["relapse"]
+    median = onset["median_tokens"]
+    if median:
+        shares = [f"{number(at['value'])} % by {t}" for t, at in onset["incidence"].items()]
+        low, middle, high = (f"{median[end]:.0f}" for end in ("low", "value", "high"))
+        line = f"Onset, harmful: median about {middle} tokens [{low}, {high}]"
+        lines.append(Text("; ".join([line, ", ".join(shares)])))
+    if again["of_turned"]:
+        lines.append(
+            Text(
+                f"Relapse, harmful: {value(again['of_turned'])} {interval(again['of_turned'])} "
+                f"of {again['turned_paths']} paths that turn"
+            )
+        )
     return lines
 
 
@@ -109,9 +132,8 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
         "compliance and refusals without prefill"
     )
     table.add_column("")
-    for head in ("before", "after", "difference, pp"):
+    for head in ("before", "after", "difference, pp", "n"):
         table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("n", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for metric in METRICS:
         pair, difference = (metric.of(before), metric.of(after)), metric.of(differences)
@@ -129,6 +151,11 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
     judge = after["judge"]
     line = f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"
     parts: list[RenderableType] = [table, Text(line)]
+    headline = differences.get("J")
+    if headline:
+        parts.insert(
+            1, Text(f"Difference of J: {p_value(headline['p'])} by sign flips of requests")
+        )
     if before["judge"]["digest"] != judge["digest"]:
         parts.append(Text("The two runs were judged by different judges.", "bold red"))
     return Group(*parts)

@@ -107,6 +107,11 @@ def plain(figure: Figure) -> str:
     return f"{parts[0]} [{parts[1]}, {parts[2]}]"
 
 
+def p_value(p: float) -> str:
+    """``p = 0.012``, or ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
 def claimed(agreement: Results) -> tuple[int, int]:
     """How many texts the judge calls corrected, and how many the labels do."""
     confusion = agreement["confusion"]
