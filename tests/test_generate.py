@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from conftest import SENTENCES
-from coursecorrect.generate import hf
+from coursecorrect.generate import _packed, hf
 from coursecorrect.generate._packed import PackedLinears, can_pack
 from coursecorrect.generate._padded import PaddedDecoder
 from coursecorrect.generate._sampling import nucleus_sample, uniforms
@@ -78,10 +78,18 @@ def test_packed_layers_are_used_and_put_back(loaded: Any) -> None:
     assert len(packed.forwards) == len(linears)
 
 
-def test_only_plain_float32_weights_are_packed(loaded: Any) -> None:
+def test_only_plain_float32_weights_are_packed(
+    loaded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert can_pack(loaded.model)
+    patched = torch.nn.Sequential(torch.nn.Linear(4, 4))
+    patched[0].forward = lambda x: x
+    assert not can_pack(patched)
     assert not can_pack(torch.nn.Sequential(torch.nn.Linear(4, 4, dtype=torch.bfloat16)))
     assert not can_pack(torch.nn.Sequential(torch.nn.ReLU()))
+    monkeypatch.setattr(_packed, "MAX_BYTES", 4 * 4 * 4)
+    assert can_pack(torch.nn.Sequential(torch.nn.Linear(4, 4)))
+    assert not can_pack(torch.nn.Sequential(torch.nn.Linear(4, 5)))
 
 
 def test_the_model_is_left_as_it_was(loaded: Any) -> None:

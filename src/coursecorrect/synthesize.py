@@ -128,7 +128,7 @@ class GroupMaker:
         )
 
     def make_either(self, item: Item, answer: str | None) -> RankedGroup:
-        """The group with ``answer`` where it can be cut, else with the item's own."""
+        """The group with ``answer`` where that gives one, else with the item's own."""
         if answer is not None:
             try:
                 return self.make(item, answer)
@@ -269,7 +269,11 @@ def synthesize(
     maker = GroupMaker(settings, corrector, judge)
     own: dict[str, str] = {}
     if generator is not None:
-        harmless = [item for item in seeds if item.kind is not ItemKind.HARMFUL]
+        harmless = [
+            item
+            for item in seeds
+            if item.kind is not ItemKind.HARMFUL and normalized(item.request) not in forbidden
+        ]
         own = own_answers(
             harmless,
             {item.id: maker.opener(item) for item in harmless},

@@ -1,8 +1,7 @@
 """Linear layers with their weights laid out once for the processor, for float32 decoding on a CPU.
 
 A decode step multiplies few rows with every weight. ``torch.nn.functional.linear`` lays the weights
-out anew at each call; oneDNN can be handed them ready, which is 1.2 to 3 times as fast at 20 to 160
-rows and rounds no worse.
+out anew at each call; oneDNN can be handed them ready (what that gains: ``docs/benchmarks.md``).
 """
 
 from __future__ import annotations
@@ -13,6 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+MAX_BYTES = 2 * 2**30
+"""Weights that are packed at most: the packed ones are a second copy in memory."""
 
 
 class PackedLinears:
@@ -25,9 +27,7 @@ class PackedLinears:
         """``rows``: how many rows are usually multiplied together; decides the layout."""
         packed: dict[int, Tensor] = {}  # tied weights are packed once
         self.forwards: list[tuple[nn.Linear, Any]] = []
-        for layer in model.modules():
-            if type(layer) is not nn.Linear:  # a subclass does something else
-                continue
+        for layer in _plain_linears(model):
             key = layer.weight.data_ptr()
             if key not in packed:
                 packed[key] = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), rows)
@@ -52,11 +52,16 @@ def _forward(weight: Tensor, bias: Tensor | None) -> Any:
     return forward
 
 
+def _plain_linears(model: nn.Module) -> list[nn.Linear]:
+    """Without subclasses and layers that others have patched: those do something else."""
+    return [m for m in model.modules() if type(m) is nn.Linear and "forward" not in vars(m)]
+
+
 def can_pack(model: nn.Module) -> bool:
-    """Plain float32 weights on a CPU, with a PyTorch that has oneDNN."""
-    weights = [layer.weight for layer in model.modules() if type(layer) is nn.Linear]
+    """Float32 weights on a CPU, of at most ``MAX_BYTES``, with a PyTorch that has oneDNN."""
+    weights = {layer.weight.data_ptr(): layer.weight for layer in _plain_linears(model)}.values()
     return (
         torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and bool(weights)
+        and 0 < sum(w.numel() * w.element_size() for w in weights) <= MAX_BYTES
         and all(w.device.type == "cpu" and w.dtype == torch.float32 for w in weights)
     )
