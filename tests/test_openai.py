@@ -234,7 +234,8 @@ def test_what_was_paid_before_a_kill_is_not_paid_again(
     batches = [[job(f"item-{i}")] for i in range(30)]
     notices: list[str] = []
     settings: Any = {"journal": tmp_path / "served.jsonl", "timeout": 1.0, "notices": notices}
-    running = generator_for(server, tokenizer, **settings).sample(batches, SAMPLING)
+    first = generator_for(server, tokenizer, concurrency=1, **settings)
+    running = first.sample(batches, SAMPLING)
     begun = [next(running) for _ in range(4)]
     running.close()  # type: ignore[attr-defined]
     paid = sum(server.ledger.values())

@@ -29,8 +29,8 @@ from coursecorrect.types import Record, content_id, settings_hash
 if TYPE_CHECKING:
     from coursecorrect.generate._completions import Answer, Completions
 
-_AHEAD = 4
-"""Requests taken on for each connection, so that a batch can begin before the last one ends."""
+_AHEAD = 32
+"""Requests taken on for each connection: one that has to be tried again holds up no others."""
 _FIRST_WAIT = 0.5
 
 
