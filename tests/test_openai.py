@@ -18,13 +18,15 @@ from typing import Any
 
 import httpx
 import pytest
+import torch
 
-from conftest import tree_bytes
+from conftest import SENTENCES, tree_bytes
 from coursecorrect.cli.main import main
 from coursecorrect.errors import ServerError, UserError
 from coursecorrect.evaluate import EvalSettings
 from coursecorrect.generate._completions import _retry_after
-from coursecorrect.generate.base import Job, Sampling
+from coursecorrect.generate.base import Job, Sampling, continuation_text
+from coursecorrect.generate.hf import HFGenerator
 from coursecorrect.generate.openai import OpenAIGenerator, ServerSettings, seed_of
 from coursecorrect.models import LoadedModel, ModelSettings, load_tokenizer
 from coursecorrect.types import settings_hash
@@ -51,6 +53,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.schedule: Schedule = never
+        self.model: Callable[[dict[str, Any]], tuple[str, str]] | None = None
+        """Text and finish reason of a greedy request, where a model is served."""
         self.attempts: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.ledger: Counter[str] = Counter()
@@ -135,6 +139,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def answer_to(body: dict[str, Any], server: Server) -> dict[str, Any]:
+    if server.model:
+        text, reason = server.model(body)
+        return {"choices": [{"index": 0, "text": text, "finish_reason": reason}]}
     return {
         "choices": [
             {
@@ -382,6 +389,35 @@ def test_greedy_paths_are_asked_for_once(server: Server, tokenizer: Any) -> None
     assert [body["n"] for body in server.bodies] == [1]
     assert [p.index for p in paths] == [0, 1, 2]
     assert len({p.text for p in paths}) == 1
+
+
+def test_a_served_model_and_hf_give_the_same_greedy_paths(server: Server, loaded: Any) -> None:
+    tokenizer, model = loaded.tokenizer, loaded.model
+
+    def greedy(body: dict[str, Any]) -> tuple[str, str]:
+        sent = torch.tensor([body["prompt"]])
+        new = model.generate(sent, do_sample=False, max_new_tokens=body["max_tokens"])
+        ids = new[0, sent.shape[1] :].tolist()
+        ended = ids[-1] == tokenizer.eos_token_id
+        return tokenizer.decode(ids[: len(ids) - ended]), "stop" if ended else "length"
+
+    server.model = greedy
+    sampling = Sampling(paths=2, max_new_tokens=24, temperature=0)
+    prefixes = [tuple(tokenizer(text)["input_ids"]) for text in SENTENCES]
+    jobs = [Job(str(i), ids, ((5, 5), (9, 9))) for i, ids in enumerate(prefixes)]
+    served = sample(generator_for(server, tokenizer, concurrency=1), jobs, sampling)
+    local = sample(HFGenerator(loaded), jobs, sampling)
+    for job_, ours, theirs in zip(jobs, served, local, strict=True):
+        lengths = dict(job_.lengths)
+        assert [(p.k, p.index, p.text, p.finished) for p in ours] == [
+            (
+                p.k,
+                p.index,
+                continuation_text(tokenizer, job_.ids[: lengths[p.k]], p.ids),
+                p.finished,
+            )
+            for p in theirs
+        ]
 
 
 @pytest.mark.parametrize(
