@@ -7,7 +7,8 @@
         ├── DataError        a row or file that cannot be read (names file:line and field)
         ├── ModelError       a model that cannot be found or loaded
         ├── TemplateError    a chat template that fails the proof of true continuation
-        └── RunError         a run folder that does not fit the settings, a full disk
+        ├── RunError         a run folder that does not fit the settings, a full disk
+        └── ServerError      a model server that cannot be reached, refuses or keeps failing
 
 Each message is one line: what is wrong, where, and what to do.
 """
@@ -29,6 +30,10 @@ class ModelError(UserError):
 
 class TemplateError(UserError):
     """A chat template that would not truly continue the prefill."""
+
+
+class ServerError(UserError):
+    """A model server that cannot be reached, refuses a request or keeps failing."""
 
 
 class RunError(UserError):

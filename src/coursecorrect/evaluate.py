@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from coursecorrect import store
 from coursecorrect.correct.triggers import TRIGGERS
@@ -18,6 +18,8 @@ from coursecorrect.data.openers import OpenerSet, opener_for
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import RunError, UserError
 from coursecorrect.generate.base import Generator, Job, Sampling, continuation_text
+from coursecorrect.generate.base import Path as SampledPath
+from coursecorrect.generate.openai import ServerSettings
 from coursecorrect.judge.base import Judge
 from coursecorrect.models import LoadedModel, ModelSettings
 from coursecorrect.prefill import (
@@ -37,6 +39,9 @@ class EvalSettings(Record):
     """All that decides a measurement; recorded in ``run.json``."""
 
     model: ModelSettings = ModelSettings()
+    generator: str = "hf"
+    """What runs the model: hf (here, by transformers) or openai (an OpenAI-compatible server)."""
+    server: ServerSettings = ServerSettings()
     data: str = "builtin"
     """builtin, a .jsonl or .parquet file, or a Hub data set such as PKU-Alignment/PKU-SafeRLHF."""
     split: Literal["dev", "locked"] = "locked"
@@ -59,12 +64,25 @@ class EvalSettings(Record):
     batch_rows: int = Field(default=160, ge=1)
     """Rows decoded together; decides which items share a batch."""
 
+    @property
+    def measured(self) -> str:
+        """The name of the model that is measured; a served one has its own."""
+        return self.server.served_model or self.model.model
+
     @field_validator("ks")
     @classmethod
     def _ks_positive(cls, ks: tuple[int, ...]) -> tuple[int, ...]:
         if not ks or min(ks) < 1:
             raise ValueError("give at least one k, each 1 or more")
         return tuple(sorted(set(ks)))
+
+    @model_serializer(mode="wrap")
+    def _without_a_server(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A run without a server records none, as runs did before there were servers."""
+        values: dict[str, Any] = dump(self)
+        if self.generator == "hf":
+            del values["generator"], values["server"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -287,7 +305,7 @@ def jobs_of(point: Point) -> list[Job]:
     ]
 
 
-def _path_rows(point: Point, paths: Sequence[Any], tokenizer: Any) -> list[dict[str, Any]]:
+def _path_rows(point: Point, paths: Sequence[SampledPath], tokenizer: Any) -> list[dict[str, Any]]:
     prefill, rows = point.prefill, []
     prompt_ids = list(prefill.prompt_ids)
     starts = {k: list(prefill.ids[:n]) for k, n in prefill.lengths.items()} | {
@@ -298,7 +316,9 @@ def _path_rows(point: Point, paths: Sequence[Any], tokenizer: Any) -> list[dict[
         for k, ids in starts.items()
     }
     for path in paths:
-        text = continuation_text(tokenizer, starts[path.k], path.ids)
+        text = path.text
+        if text is None:
+            text = continuation_text(tokenizer, starts[path.k], path.ids)
         rows.append(
             {
                 "id": content_id(point.item.id, str(path.k), str(path.index), text),

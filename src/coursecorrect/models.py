@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from coursecorrect import embedded
 from coursecorrect.errors import ModelError
-from coursecorrect.types import Record
+from coursecorrect.types import Record, content_id
 
 
 class ModelSettings(Record):
@@ -29,7 +30,10 @@ class ModelSettings(Record):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A causal model ready to run, with what identifies it."""
+    """A causal model ready to run, with what identifies it.
+
+    ``model`` is None where the tokenizer alone was loaded.
+    """
 
     model: Any
     tokenizer: Any
@@ -68,9 +72,24 @@ def load(settings: ModelSettings) -> LoadedModel:
     Raises:
         ModelError: no such model, or it cannot be loaded (with the reason in one line).
     """
+    return _or_model_error(_load, settings)
+
+
+def load_tokenizer(settings: ModelSettings) -> LoadedModel:
+    """The tokenizer alone, for a model that runs elsewhere; the revision is the tokenizer's.
+
+    Raises:
+        ModelError: no such model, or its tokenizer cannot be loaded.
+    """
+    return _or_model_error(_load_tokenizer, settings)
+
+
+def _or_model_error(
+    loader: Callable[[ModelSettings, str], LoadedModel], settings: ModelSettings
+) -> LoadedModel:
     place = resolve(settings.model)
     try:
-        return _load(settings, place)
+        return loader(settings, place)
     except ModelError:
         raise
     except Exception as error:  # transformers, the hub and safetensors raise many kinds
@@ -144,6 +163,15 @@ def _load(settings: ModelSettings, place: str) -> LoadedModel:
         name=settings.model,
         revision=revision(place) or str(commit or ""),
     )
+
+
+def _load_tokenizer(settings: ModelSettings, place: str) -> LoadedModel:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=settings.trust_remote_code)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = backend.to_str() if backend is not None else str(sorted(tokenizer.get_vocab().items()))
+    return LoadedModel(None, tokenizer, settings.model, f"tokenizer:{content_id(rules)}")
 
 
 def adapter_base(folder: Path) -> str:

@@ -28,23 +28,33 @@ def available(kind: str, built_in: Mapping[str, str]) -> dict[str, str]:
     return known
 
 
-def create(kind: str, built_in: Mapping[str, str], name: str, options: Mapping[str, Any]) -> Any:
-    """The implementation called ``name``, made with ``options``.
+def find(kind: str, built_in: Mapping[str, str], name: str) -> str:
+    """``module:object`` of the implementation called ``name``, without importing it.
 
     Raises:
-        UserError: unknown name (suggests the nearest), or options it does not take.
+        UserError: unknown name (suggests the nearest).
     """
     known = available(kind, built_in)
     if name not in known:
         near = get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(f"no {kind} is called {name!r}; {hint}known: {', '.join(sorted(known))}")
-    module, _, attribute = known[name].partition(":")
+    return known[name]
+
+
+def create(kind: str, built_in: Mapping[str, str], name: str, options: Mapping[str, Any]) -> Any:
+    """The implementation called ``name``, made with ``options``.
+
+    Raises:
+        UserError: unknown name (suggests the nearest), or options it does not take.
+    """
+    origin = find(kind, built_in, name)
+    module, _, attribute = origin.partition(":")
     factory = getattr(import_module(module), attribute)
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
         raise UserError(
-            f"the {kind} {name!r} ({known[name]}) does not take these options: {error}"
+            f"the {kind} {name!r} ({origin}) does not take these options: {error}"
         ) from None
     return factory(**options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from coursecorrect import store
+from coursecorrect import generate, store
 from coursecorrect.correct import get_corrector
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
@@ -20,12 +21,16 @@ from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_item
 from coursecorrect.generate.base import Generator
 from coursecorrect.judge import get_judge
 from coursecorrect.metrics import Agreement, agreement
-from coursecorrect.models import ModelSettings, load
+from coursecorrect.models import ModelSettings, load, load_tokenizer
+from coursecorrect.registry import find
 from coursecorrect.report.html import write_report
 from coursecorrect.report.results import load_run, write_results
 from coursecorrect.synthesize import SynthSettings, synthesize
 from coursecorrect.train.recipe import TrainSettings
 from coursecorrect.types import Continuation
+
+SERVED = "served.jsonl"
+"""In a run folder: every answer of a server, as it arrived."""
 
 
 def measure(
@@ -36,15 +41,36 @@ def measure(
     progress: Callable[[Progress], None],
 ) -> dict[str, Any]:
     """Run C2-Eval into ``folder`` and return its results."""
-    from coursecorrect.generate.hf import HFGenerator
-
+    find("generator", generate.BUILT_IN, settings.generator)
     judge = get_judge(settings.judge)
     items = select_items(settings)  # before the model: a wrong path is told at once
-    loaded = load(settings.model)
-    banned = trigger_tokens(loaded.tokenizer) if settings.ban_triggers else frozenset()
-    generator = HFGenerator(loaded, banned=banned, notice=notice)
+    serve = settings.generator == "openai"
+    options = _server_options(settings, folder) if serve else _local_options(settings)
+    loaded = load_tokenizer(settings.model) if serve else load(settings.model)
+    if settings.ban_triggers:
+        options["banned"] = trigger_tokens(loaded.tokenizer)
+    generator = generate.get_generator(settings.generator, loaded=loaded, notice=notice, **options)
     evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
     return write_results(folder, agreement_or_none(settings.judge))
+
+
+def _server_options(settings: EvalSettings, folder: Path) -> dict[str, Any]:
+    if settings.ban_triggers:
+        raise UserError(
+            "--ban-triggers works with --generator hf only: a server samples by itself, and not "
+            "every one can be told what to leave out"
+        )
+    return {
+        "server": settings.server,
+        "api_key": os.environ.get("OPENAI_API_KEY"),
+        "journal": folder / SERVED,
+    }
+
+
+def _local_options(settings: EvalSettings) -> dict[str, Any]:
+    if settings.server.model_dump(exclude_none=True):
+        raise UserError("--base-url and --served-model need --generator openai")
+    return {}
 
 
 def make_pairs(

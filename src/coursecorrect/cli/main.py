@@ -78,7 +78,7 @@ def eval_command(settings: EvalSettings, out: Out = None) -> None:
     from coursecorrect.report.tables import run_table
     from coursecorrect.workflow import measure
 
-    folder = out or default_folder("eval", settings.model.model, settings)
+    folder = out or default_folder("eval", settings.measured, settings)
     with bar("measuring") as show:
         results = measure(
             settings,

@@ -43,13 +43,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Path:
-    """One sampled continuation; ``text`` follows the prefill's text exactly."""
+    """One sampled continuation."""
 
     k: int
     index: int
     ids: tuple[int, ...]
     finished: bool
     """The model ended its turn by itself."""
+    text: str | None = None
+    """The continuation where a server gives text: ``ids`` are then the local tokenizer's ids of it,
+    which count its tokens and need not be the ones that were sampled."""
 
 
 class Generator(Protocol):

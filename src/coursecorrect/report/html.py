@@ -21,7 +21,7 @@ from coursecorrect.report.words import Figure, Results
 
 Row = dict[str, Any]
 
-_MAY_DIFFER = ("settings.model.", "model_revision", "model_dtype")
+_MAY_DIFFER = ("settings.model.", "settings.server.", "model_revision", "model_dtype")
 """What two runs under comparison need not share: the model itself."""
 
 

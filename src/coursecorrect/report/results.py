@@ -49,7 +49,9 @@ class Run:
     @property
     def model(self) -> str:
         """The model's name as it was asked for."""
-        return str(self.settings["settings"]["model"]["model"])
+        settings = self.settings["settings"]
+        served = settings.get("server", {}).get("served_model")
+        return str(served or settings["model"]["model"])
 
     @property
     def judge(self) -> str:

@@ -1,0 +1,257 @@
+"""The ``openai`` generator: a model behind an OpenAI-compatible server (vLLM's, for one).
+
+It uses the plain ``/completions`` endpoint. The prompt is rendered and tokenised here, and sent as
+token ids: the server renders nothing, so it cannot open a new turn after the prefill. Where the
+server says how many prompt tokens it read, that count must be the one sent, or the run stops.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from coursecorrect.errors import UserError
+from coursecorrect.generate.base import Job, Path, Sampling
+from coursecorrect.models import LoadedModel
+from coursecorrect.store import BlockLog, read_jsonl
+from coursecorrect.types import Record, content_id, settings_hash
+
+if TYPE_CHECKING:
+    from coursecorrect.generate._completions import Answer, Completions
+
+_AHEAD = 32
+"""Requests taken on for each connection: one that has to be tried again holds up no others."""
+_FIRST_WAIT = 0.5
+
+
+class ServerSettings(Record):
+    """Where a served model is, and how it is asked.
+
+    Only the address and the name decide the rows; the rest is not recorded, so that a run can go
+    on with other values.
+    """
+
+    base_url: str | None = None
+    """Address of an OpenAI-compatible server, such as http://localhost:8000/v1."""
+    served_model: str | None = None
+    """The model's name on the server; without it the name given by --model."""
+    concurrency: int = Field(default=8, ge=1, exclude=True)
+    """Requests to the server at the same time."""
+    timeout: float = Field(default=120.0, gt=0, exclude=True)
+    """Seconds that a whole request to the server may take."""
+    tries: int = Field(default=6, ge=1, exclude=True)
+    """Tries of one request before the run stops."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent for one job at one k; ``id`` is a digest of the body."""
+
+    id: str
+    body: dict[str, Any]
+
+
+class OpenAIGenerator:
+    """Samples by one request for each job and k; the server draws, from a seed that is sent.
+
+    What a server's text lacks: the special tokens, and the first bytes of a character that the
+    prefill has begun.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        server: ServerSettings,
+        api_key: str | None = None,
+        journal: FilePath | None = None,
+        first_wait: float = _FIRST_WAIT,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Only the tokenizer of ``loaded`` is used.
+
+        Args:
+            loaded: gives the tokenizer; its weights may be missing.
+            server: where the model is.
+            api_key: sent as bearer token, written nowhere.
+            journal: a file that keeps every answer as it arrives; a request that stands there is
+                not sent again.
+            first_wait: seconds before the second try; doubles at every further one.
+            notice: told the cost before the first request.
+
+        Raises:
+            UserError: no address or a wrong one, a key that no header can hold, or the libraries
+                of the ``openai`` extra are missing.
+        """
+        self._url = _checked_url(server.base_url)
+        self.name = server.served_model or loaded.name
+        self.tokenizer = loaded.tokenizer
+        self.digest = content_id("openai", self._url, self.name, loaded.revision)
+        self._server, self._journal, self._notice = server, journal, notice
+        self._key, self._first_wait = _checked_key(api_key), first_wait
+        self._lock = threading.Lock()
+        self._client_class = _client_class()
+
+    def sample(
+        self, batches: Sequence[Sequence[Job]], sampling: Sampling
+    ) -> Iterator[list[list[Path]]]:
+        log = BlockLog(self._journal, "request", 1, self._notice) if self._journal else None
+        known = _kept(log)
+        asked = [[self._requests(job, sampling) for job in batch] for batch in batches]
+        flat = [request for batch in asked for requests in batch for request in requests]
+        if fresh := [request for request in flat if request.id not in known]:
+            self._notice(_estimate(self.name, self._url, fresh))
+        with self._client() as client:
+            answer = partial(self._answer, client, known, log)
+            with closing(_in_order(client, answer, flat, self._server.concurrency)) as rows:
+                for batch in batches:
+                    yield [self._paths(job, rows, sampling) for job in batch]
+
+    def _answer(
+        self,
+        client: Completions,
+        known: Mapping[str, dict[str, Any]],
+        log: BlockLog | None,
+        request: Request,
+    ) -> dict[str, Any]:
+        """The journal's row, old or new; runs in a thread of the pool."""
+        if request.id in known:
+            return known[request.id]
+        row = _row(request, client.complete(request.body))
+        if log:
+            with self._lock:
+                log.append([row])
+        return row
+
+    def _client(self) -> Completions:
+        return self._client_class(
+            self._url,
+            api_key=self._key,
+            connections=self._server.concurrency,
+            timeout=self._server.timeout,
+            tries=self._server.tries,
+            first_wait=self._first_wait,
+        )
+
+    def _requests(self, job: Job, sampling: Sampling) -> list[Request]:
+        bodies = [
+            {
+                "model": self.name,
+                "prompt": list(job.ids[:length]),
+                # Greedy paths are all the same, and vLLM refuses to make several.
+                "n": sampling.paths if sampling.temperature else 1,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "max_tokens": sampling.max_new_tokens,
+                "seed": seed_of(sampling.seed, job.key, k),
+            }
+            for k, length in job.lengths
+        ]
+        return [Request(settings_hash(body), body) for body in bodies]
+
+    def _paths(self, job: Job, rows: Iterator[dict[str, Any]], sampling: Sampling) -> list[Path]:
+        paths = []
+        for k, _ in job.lengths:
+            row = next(rows)
+            for index in range(sampling.paths):
+                text, finished = row["choices"][index % len(row["choices"])]
+                ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+                paths.append(Path(k, index, tuple(ids), finished, text))
+        return paths
+
+
+def seed_of(seed: int, key: str, k: int) -> int:
+    """A seed of 31 bits, which every server takes; other items, k and seeds have other ones."""
+    return int(content_id(str(seed), key, str(k)), 16) & 0x7FFFFFFF
+
+
+def _client_class() -> type[Completions]:
+    try:
+        from coursecorrect.generate._completions import Completions
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the openai generator needs {error.name}; run pip install 'coursecorrect[openai]'"
+        ) from error
+    return Completions
+
+
+def _checked_url(url: str | None) -> str:
+    """The address as given; a message never repeats what may hold a secret."""
+    if url is None:
+        raise UserError("the openai generator needs --base-url, such as http://localhost:8000/v1")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise UserError("--base-url is no address such as http://localhost:8000/v1")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UserError(
+            "--base-url holds more than an address; a key belongs in the environment variable "
+            "OPENAI_API_KEY"
+        )
+    return url.rstrip("/")
+
+
+def _checked_key(key: str | None) -> str | None:
+    key = (key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise UserError("OPENAI_API_KEY holds characters that no key has; set it again")
+    return key or None
+
+
+def _kept(log: BlockLog | None) -> dict[str, dict[str, Any]]:
+    if log is None or not log.path.exists():
+        return {}
+    return {str(row["request"]): row for _, row in read_jsonl(log.path)}
+
+
+def _estimate(name: str, url: str, requests: Sequence[Request]) -> str:
+    prompt = sum(len(request.body["prompt"]) for request in requests)
+    new = sum(request.body["n"] * request.body["max_tokens"] for request in requests)
+    return (
+        f"{name} at {url}: {len(requests):,} requests, {prompt:,} prompt tokens, "
+        f"at most {new:,} new tokens"
+    )
+
+
+def _row(request: Request, answer: Answer) -> dict[str, Any]:
+    """The answer as the journal keeps it."""
+    return {
+        "request": request.id,
+        "choices": [[choice.text, choice.finish_reason == "stop"] for choice in answer.choices],
+        "usage": answer.usage.model_dump() if answer.usage else None,
+    }
+
+
+def _in_order(
+    client: Completions,
+    answer: Callable[[Request], dict[str, Any]],
+    requests: Iterable[Request],
+    concurrency: int,
+) -> Generator[dict[str, Any]]:
+    """The rows in the order of the requests, of which ``concurrency`` are under way at once."""
+    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="completions")
+    waiting: deque[Future[dict[str, Any]]] = deque()
+    try:
+        for request in requests:
+            waiting.append(pool.submit(answer, request))
+            if len(waiting) >= _AHEAD * concurrency:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # What is under way has to be paid, so it is waited for and kept.
+        client.halt()
+        pool.shutdown(wait=True, cancel_futures=True)
