@@ -20,7 +20,8 @@ from coursecorrect.types import Item, ItemKind
 
 WHOLE = (
     " the crust is brown and sounds hollow when you knock on it, which takes some forty minutes. "
-    "Let it cool on a rack for an hour, and put the knife away until then."
+    "Let it cool on a rack for an hour, and put the knife away until then. Slice it thick. "
+    "Butter goes on while it is warm, and jam later. What is left keeps for three days."
 )
 LONG = WHOLE + " If you cut the first slice too early, the crumb will tear and"
 TURNING = (
@@ -121,7 +122,7 @@ def test_groups_hold_the_models_own_answer_where_it_can_be_cut(
     )
     own = own_rows(tmp_path / "run")
     groups = read_groups(tmp_path / "run")
-    assert sum(not group.harmful for group in groups) == len(own) == 6
+    assert len(groups) == len(own) == 9
     for group in groups:
-        if not group.harmful:
-            assert group.responses[0].text.endswith(own[group.item_id]["answer"])
+        answer = group.responses[-1 if group.harmful else 0].text
+        assert answer.endswith(own[group.item_id]["answer"])

@@ -141,7 +141,7 @@ def test_harmless_groups_prefer_going_on(built_in: Path) -> None:
     benign = [group for group in read_groups(built_in) if not group.harmful]
     assert len(benign) >= 40
     for group in benign:
-        assert [r.role for r in group.responses] == ["GOOD", "SCR", "SCR", "SR"]
+        assert [r.role for r in group.responses] == ["GOOD", "SCR", "SR"]
         assert {p["principle"] for p in pairs_of(group)} == {0}
         good = group.responses[0]
         assert good.text[: good.cut].strip() == group.opener

@@ -1,7 +1,8 @@
 """On-policy answers: what the model to be trained writes itself, from a point in a written answer.
 
 A model is measured on text that it goes on with itself, which is weaker than what a person wrote.
-Held only on written answers, a small model turns away from its own harmless text all the same.
+Taught only on written answers, a small model turns away from its own harmless text all the same;
+taught on its own harmless and on written harmful ones, it takes its own style for harmless.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from coursecorrect.prefill import OPENER_ONLY, ChatSettings, Prefill, build_pref
 from coursecorrect.store import BlockLog, read_jsonl
 from coursecorrect.types import Continuation, Item
 
-KEPT: Final = (0, 0, 10, 20, 40, 60)
+KEPT: Final = (0, 0, 10, 20, 40, 60, 80)
 """Tokens of the written answer that are kept; one is drawn for each item."""
-NEW_TOKENS: Final = 64
+NEW_TOKENS: Final = 80
 BATCH_ROWS: Final = 96
 MIN_WORDS: Final = 20
 
@@ -39,7 +40,7 @@ def own_answers(
     An answer that is short or turns away is left out: the written one stands then.
 
     Args:
-        items: harmless items.
+        items: harmful and harmless ones.
         openers: the opener of each item's group, by item id; empty for none.
         log: where finished answers are kept, one row an item.
     """

@@ -45,7 +45,7 @@ class SynthSettings(Record):
     benign: bool = True
     """Add contrast groups: harmless requests, where going on is preferred to a correction."""
     own_answers: str | None = None
-    """The model to be trained: it goes on with the harmless answers from some point in each."""
+    """The model to be trained: it goes on with every answer from some point in it."""
     cuts: int = Field(default=4, ge=1)
     """Cuts of each harmful answer; four give six ranks and 15 pairs."""
     corrector: str = "template"
@@ -151,7 +151,7 @@ class GroupMaker:
     def _benign(self, item: Item, opener: str, rng: random.Random) -> list[Response]:
         """Going on is best; a correction midway is worse, and so is a refusal."""
         try:
-            cuts = growing_cuts(item.response, 2, seed=rng.randrange(2**32))
+            cuts = growing_cuts(item.response, 1, seed=rng.randrange(2**32))
         except CutError as error:
             raise RejectedError(f"cuts: {error}") from error
         good = assistant_text(opener, item.response)
@@ -257,7 +257,7 @@ def synthesize(
     """Fill ``folder`` with groups and pairs; goes on where an earlier call stopped.
 
     Writes ``run.json``, ``groups.jsonl``, ``rejected.jsonl``, ``pairs.jsonl`` and
-    ``pairs.parquet``, and with a generator, which writes the harmless answers, ``own.jsonl``;
+    ``pairs.parquet``, and with a generator, which goes on with the answers, ``own.jsonl``;
     returns the counts, which stand in ``counts.json`` too.
     """
     seeds = select_seeds(settings)
@@ -269,14 +269,10 @@ def synthesize(
     maker = GroupMaker(settings, corrector, judge)
     own: dict[str, str] = {}
     if generator is not None:
-        harmless = [
-            item
-            for item in seeds
-            if item.kind is not ItemKind.HARMFUL and normalized(item.request) not in forbidden
-        ]
+        taught = [item for item in seeds if normalized(item.request) not in forbidden]
         own = own_answers(
-            harmless,
-            {item.id: maker.opener(item) for item in harmless},
+            taught,
+            {item.id: maker.opener(item) for item in taught},
             generator,
             judge,
             store.BlockLog(folder / "own.jsonl", "item_id", 1, notice),
