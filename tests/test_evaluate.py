@@ -11,6 +11,7 @@ import pytest
 from conftest import made_up_items, quiet, tree_bytes, write_rows
 from coursecorrect import evaluate as module
 from coursecorrect import workflow
+from coursecorrect.correct.openings import trigger_tokens
 from coursecorrect.data.openers import LOCKED, TAUGHT, opener_for
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import RunError, UserError
@@ -19,7 +20,6 @@ from coursecorrect.evaluate import (
     evaluate,
     rejudge,
     select_items,
-    trigger_tokens,
 )
 from coursecorrect.generate.base import Sampling
 from coursecorrect.generate.hf import HFGenerator

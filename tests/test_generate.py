@@ -173,7 +173,7 @@ def test_wide_and_narrow_rows_mix_in_one_batch() -> None:
 
 
 def test_extreme_draws_stay_in_the_nucleus() -> None:
-    logits = torch.tensor([[3.0, 2.0, -1.0, -2.0]]).expand(2, -1)
+    logits = torch.tensor([[3.0, 2.0, -1.0, -2.0]]).repeat(2, 1)
     u = torch.tensor([0.0, 1.0 - 2**-24])
     assert nucleus_sample(logits, u, 1.0, 0.9).tolist() == [0, 1]
 

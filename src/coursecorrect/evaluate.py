@@ -12,7 +12,6 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from coursecorrect import store
-from coursecorrect.correct.triggers import TRIGGERS
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import OpenerSet, opener_for
 from coursecorrect.data.readers import read_items
@@ -272,24 +271,6 @@ def _blocks(log: store.BlockLog) -> dict[str, list[dict[str, Any]]]:
         for _, row in store.read_jsonl(log.path):
             found.setdefault(str(row["item"]), []).append(row)
     return found
-
-
-def trigger_tokens(tokenizer: Any) -> frozenset[int]:
-    """First tokens of all taught triggers, capital or not, with a space before them or not."""
-    spellings = {
-        lead + text
-        for trigger in TRIGGERS
-        for text in (trigger.text, trigger.text[0].upper() + trigger.text[1:])
-        for lead in ("", " ")
-    }
-    return frozenset(
-        next(
-            i
-            for i in tokenizer(text, add_special_tokens=False)["input_ids"]
-            if tokenizer.decode([i]).strip()
-        )
-        for text in spellings
-    )
 
 
 def jobs_of(point: Point) -> list[Job]:

@@ -15,14 +15,18 @@ from pydantic import ValidationError
 
 from coursecorrect import generate, store
 from coursecorrect.correct import get_corrector
+from coursecorrect.correct.openings import trigger_tokens
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
-from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_items, trigger_tokens
+from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_items
 from coursecorrect.generate.base import Generator
 from coursecorrect.judge import get_judge
 from coursecorrect.metrics import Agreement, agreement
+from coursecorrect.metrics.dynamics import dynamics_results
 from coursecorrect.models import ModelSettings, load, load_tokenizer
+from coursecorrect.probe import ProbeSettings, probe
 from coursecorrect.registry import find
+from coursecorrect.report.dynamics import write_dynamics
 from coursecorrect.report.html import write_report
 from coursecorrect.report.results import load_run, write_results
 from coursecorrect.synthesize import SynthSettings, synthesize
@@ -71,6 +75,34 @@ def _local_options(settings: EvalSettings) -> dict[str, Any]:
     if settings.server.model_dump(exclude_none=True):
         raise UserError("--base-url and --served-model need --generator openai")
     return {}
+
+
+def look_along(
+    settings: ProbeSettings,
+    folder: Path,
+    *,
+    notice: store.Notice,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    """Run a probe into ``folder``, with ``probe.json`` and ``probe.png``; returns its results."""
+    items = select_items(settings.measured)
+    loaded = load(settings.model)
+    other = settings.against
+    against = None if other is None else load(settings.model.model_copy(update={"model": other}))
+    rows = probe(
+        settings,
+        folder,
+        items,
+        loaded,
+        against,
+        get_judge(settings.measured.judge),
+        notice=notice,
+        progress=progress,
+    )
+    results = dynamics_results(rows)
+    store.write_text(folder / "probe.json", json.dumps(results, indent=1) + "\n")
+    write_dynamics(rows, settings.names, folder / "probe.png")
+    return results
 
 
 def make_pairs(

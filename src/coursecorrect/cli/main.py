@@ -19,6 +19,7 @@ from coursecorrect.cli.options import with_settings
 from coursecorrect.cli.progress import bar, eval_line, train_line
 from coursecorrect.errors import UserError
 from coursecorrect.evaluate import EvalSettings
+from coursecorrect.probe import ProbeSettings
 from coursecorrect.synthesize import SynthSettings
 from coursecorrect.train.recipe import TrainSettings
 from coursecorrect.types import Record, settings_hash
@@ -88,6 +89,25 @@ def eval_command(settings: EvalSettings, out: Out = None) -> None:
         )
     console.print(run_table(results))
     console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
+
+
+@app.command(name="probe")
+@with_settings(ProbeSettings)
+def probe_command(settings: ProbeSettings, out: Out = None) -> None:
+    """Look at the next token along written answers, without sampling: token dynamics.
+
+    Example: c2 probe --model runs/trained/model --against smollm2
+    """
+    from coursecorrect.report.dynamics import dynamics_table
+    from coursecorrect.workflow import look_along
+
+    folder = out or default_folder("probe", settings.model.model, settings)
+    with bar("probing") as show:
+        results = look_along(
+            settings, folder, notice=notice, progress=lambda done, total: show(done, total, "")
+        )
+    console.print(dynamics_table(results, settings.names))
+    console.print(f"plot: {folder / 'probe.png'}", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -21,19 +21,22 @@ _ACTIVE: ContextVar[SharedPrefixCache] = ContextVar("active shared-prefix cache"
 
 
 class _OwnTokens(CacheLayerMixin):
-    """Keys and values of the new tokens of all rows: (rows, kv heads, steps, head size)."""
+    """Keys and values of the new tokens: (jobs, kv heads, rows a job, steps, head size).
+
+    In this order attention needs no copy of them; :func:`_attend` takes them from here.
+    """
 
     is_sliding = False
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, jobs: int, steps: int) -> None:
         super().__init__()
-        self.steps = steps
+        self.jobs, self.steps = jobs, steps
         self.length = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        rows, heads, _, size = key_states.shape
-        self.keys = key_states.new_zeros(rows, heads, self.steps, size)
-        self.values = value_states.new_zeros(rows, heads, self.steps, value_states.shape[-1])
+        shape = (*self._by_job(key_states).shape[:3], self.steps)
+        self.keys = key_states.new_empty(*shape, key_states.shape[-1])
+        self.values = value_states.new_empty(*shape, value_states.shape[-1])
         self.is_initialized = True
 
     def update(
@@ -43,9 +46,13 @@ class _OwnTokens(CacheLayerMixin):
             self.lazy_initialization(key_states, value_states)
         assert self.keys is not None and self.values is not None
         start, self.length = self.length, self.length + key_states.shape[2]
-        self.keys[:, :, start : self.length] = key_states
-        self.values[:, :, start : self.length] = value_states
-        return self.keys[:, :, : self.length], self.values[:, :, : self.length]
+        self.keys[..., start : self.length, :] = self._by_job(key_states)
+        self.values[..., start : self.length, :] = self._by_job(value_states)
+        return key_states, value_states
+
+    def _by_job(self, states: Tensor) -> Tensor:
+        """(rows, kv heads, new, size) → (jobs, kv heads, rows a job, new, size)."""
+        return states.reshape(self.jobs, -1, *states.shape[1:]).transpose(1, 2)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         return self.length + query_length, 0
@@ -62,18 +69,19 @@ class SharedPrefixCache(Cache):
 
     Attributes:
         prefix_keys, prefix_values: per layer (jobs, kv heads, longest prefix, head size).
-        hidden: (jobs, 1, rows a job, longest prefix), True where a row must not look.
+        hidden: (jobs, rows a job, longest prefix), -inf where a row must not look, else 0.
     """
 
     def __init__(self, prefixes: Sequence[DynamicCache], kept: Tensor, steps: int) -> None:
         """``kept``: (jobs, rows a job), how many prefix tokens each row sees."""
         layers = len(prefixes[0].layers)
-        super().__init__(layers=[_OwnTokens(steps) for _ in range(layers)])
+        super().__init__(layers=[_OwnTokens(len(kept), steps) for _ in range(layers)])
         self.prefix_keys = [_stack([p.layers[i].keys for p in prefixes]) for i in range(layers)]
         self.prefix_values = [_stack([p.layers[i].values for p in prefixes]) for i in range(layers)]
         longest = self.prefix_keys[0].shape[2]
         positions = torch.arange(longest, device=kept.device)
-        self.hidden = (positions >= kept[:, :, None])[:, None]
+        shown = self.prefix_keys[0].new_zeros(*kept.shape, longest)
+        self.hidden = shown.masked_fill(positions >= kept[:, :, None], float("-inf"))
 
 
 def _stack(tensors: Sequence[Any]) -> Tensor:
@@ -91,42 +99,34 @@ def _attend(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """One decode step: query (rows, heads, 1, size), key and value (rows, kv heads, own, size)."""
+    """One decode step: query (rows, heads, 1, size); keys and values are read from the cache.
+
+    Below, b = jobs · kv heads, r = rows a job, g = query heads a kv head.
+    """
     cache = _ACTIVE.get()
-    prefix_key = cache.prefix_keys[module.layer_idx]
-    prefix_value = cache.prefix_values[module.layer_idx]
-    jobs, kv_heads, longest, size = prefix_key.shape
-    rows, heads = query.shape[:2]
-    each, groups = rows // jobs, heads // kv_heads
-    scale = size**-0.5 if scaling is None else scaling
+    prefix_key = cache.prefix_keys[module.layer_idx].flatten(0, 1)  # (b, longest, size)
+    prefix_value = cache.prefix_values[module.layer_idx].flatten(0, 1)
+    own = cache.layers[module.layer_idx]
+    own_key = own.keys[..., : own.length, :].flatten(0, 2)  # (b · r, own, size)
+    own_value = own.values[..., : own.length, :].flatten(0, 2)
+    jobs, each, longest = cache.hidden.shape
+    kv_heads = len(prefix_key) // jobs
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
 
-    own_query = query.view(rows, kv_heads, groups, size)
-    own = torch.matmul(own_query, key.transpose(2, 3)) * scale  # (rows, kv heads, groups, own)
-    shared_query = (
-        query.view(jobs, each, kv_heads, groups, size)
-        .permute(0, 2, 1, 3, 4)
-        .reshape(jobs, kv_heads, each * groups, size)
-    )
-    shared = torch.matmul(shared_query, prefix_key.transpose(2, 3)) * scale
-    shared = shared.view(jobs, kv_heads, each, groups, longest)
-    shared = shared.masked_fill(cache.hidden[..., None, :], float("-inf"))
-    shared = shared.permute(0, 2, 1, 3, 4).reshape(rows, kv_heads, groups, longest)
-
-    weights = torch.cat([shared, own], dim=-1).softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-    out = torch.matmul(weights[..., longest:], value)  # (rows, kv heads, groups, size)
-    shared_weights = (
-        weights[..., :longest]
-        .view(jobs, each, kv_heads, groups, longest)
-        .permute(0, 2, 1, 3, 4)
-        .reshape(jobs, kv_heads, each * groups, longest)
-    )
-    from_prefix = (
-        torch.matmul(shared_weights, prefix_value)
-        .view(jobs, kv_heads, each, groups, -1)
-        .permute(0, 2, 1, 3, 4)
-        .reshape(rows, kv_heads, groups, -1)
-    )
-    return (out + from_prefix).reshape(rows, 1, heads, -1), None
+    split = (query * scale).view(jobs, each, kv_heads, -1, query.shape[-1])
+    query = split.transpose(1, 2).contiguous()  # (jobs, kv heads, r, g, size)
+    groups = query.shape[3]
+    hidden = cache.hidden[:, None, :, None].expand(jobs, kv_heads, each, groups, longest)
+    shared = torch.matmul(query.view(len(prefix_key), -1, query.shape[-1]), prefix_key.mT)
+    shared = shared.view_as(hidden).add_(hidden)
+    alone = torch.matmul(query.flatten(0, 2), own_key.mT).view(*hidden.shape[:-1], -1)
+    weights = torch.cat([shared, alone], dim=-1).softmax(dim=-1, dtype=torch.float32)
+    weights = weights.to(value.dtype)
+    out = torch.matmul(weights[..., longest:].flatten(0, 2), own_value)  # (b · r, g, size)
+    from_prefix = weights[..., :longest].flatten(2, 3).flatten(0, 1)  # (b, r · g, longest)
+    out = torch.baddbmm(out.view(len(prefix_key), each * groups, -1), from_prefix, prefix_value)
+    out = out.view(jobs, kv_heads, each, groups, -1).transpose(1, 2)
+    return out.reshape(jobs * each, 1, kv_heads * groups, -1), None
 
 
 AttentionInterface.register(_NAME, _attend)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,3 +110,22 @@ def exact_if_certain(found: Estimate, *, never: bool, always: bool) -> Estimate:
     if always:
         return found.model_copy(update={"low": round(1 - reach, 6)})
     return found
+
+
+def column_means(
+    keys: Sequence[str], columns: Mapping[str, Sequence[float]], seed: int = 0
+) -> dict[str, Estimate]:
+    """The means over items of many figures at once, all from the same draws of requests."""
+    clusters = Clusters(keys, np.asarray([*columns.values()], dtype=np.float64).T.tolist())
+    sums, counts = clusters.tables(sorted(clusters.sums))
+    n = len(counts)
+    drawn = np.random.default_rng(seed).multinomial(n, [1 / n] * n, size=DRAWS)
+    means = (drawn @ sums) / (drawn @ counts)[:, None]
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    whole = sums.sum(axis=0) / counts.sum()
+    return {
+        name: Estimate(
+            value=round(float(v), 6), low=round(float(a), 6), high=round(float(b), 6), n=n
+        )
+        for name, v, a, b in zip(columns, whole, low, high, strict=True)
+    }

@@ -73,9 +73,9 @@ def corr_plot(before: Results, after: Results | None = None, *, narrow: bool = F
     axes.grid(axis="y", color=THEME["grid"], linewidth=0.8)
     axes.set_xlabel("prefill length k (tokens of the full response)", fontsize=size)
     axes.set_ylabel("paths that correct course (%)", fontsize=size)
-    _finish(axes, size)
+    finish(axes, size)
     sizes = [f"{run['n']} {word}" for word, run in _sizes(before)]
-    _title(
+    add_title(
         figure,
         "Corr@k on harmful prefills, false corrections on twins",
         f"{', '.join(sizes)}; bands and bars: 95 % interval over requests",
@@ -186,7 +186,7 @@ def verdict_plot(before: Results, after: Results | None = None, *, narrow: bool 
     axes.set_xlim(0, 100)
     axes.set_xticks(range(0, 101, 25))
     axes.set_xlabel("share of paths at k > 0 (%)", fontsize=size)
-    _finish(axes, size)
+    finish(axes, size)
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(length=0)
     handles = [Patch(color=VERDICT_COLOURS[v][0]) for v in VERDICTS]
@@ -205,7 +205,7 @@ def verdict_plot(before: Results, after: Results | None = None, *, narrow: bool 
     )
     counts = {found["paths"] for _, _, found in bars}
     many = f"{min(counts):,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
-    _title(figure, "What the paths do with the prefill", f"{many} paths a bar", narrow)
+    add_title(figure, "What the paths do with the prefill", f"{many} paths a bar", narrow)
     return figure
 
 
@@ -223,7 +223,8 @@ def _draw_bar(axes: Axes, y: float, shares: dict[str, float], size: float) -> No
         start += width
 
 
-def _title(figure: Figure, title: str, note: str, narrow: bool) -> None:
+def add_title(figure: Figure, title: str, note: str, narrow: bool) -> None:
+    """A bold title at the upper left, and a note below it."""
     height = figure.get_figheight()
     where: dict[str, Any] = {"ha": "left", "va": "top"}
     top = 1 - 0.06 / height
@@ -235,7 +236,8 @@ def _title(figure: Figure, title: str, note: str, narrow: bool) -> None:
     figure.text(0.01, note_top, note, fontsize=size - 2, color=THEME["muted"], **where)
 
 
-def _finish(axes: Axes, size: float) -> None:
+def finish(axes: Axes, size: float) -> None:
+    """No frame but the ground line, colours of the theme."""
     axes.set_axisbelow(True)
     axes.patch.set_visible(False)
     for side in ("top", "right", "left"):
