@@ -7,7 +7,9 @@ same weights in float32; no text may end early, so that all write equally many t
 - ``encode once``: ``generate`` from a cache that holds the item's prefix, copied for its rows.
 
 The sides take turns, and medians are compared. ``matmul_share`` is the share of the tokens a second
-that the model's matrix products alone would allow, at the faster of plain and prepacked.
+that the model's matrix products alone would allow, at the faster of plain and prepacked. Without
+``--quick`` two more things are measured: models of two other families with random weights, of about
+the same size; and how the time grows with paths, number of k and prompt length.
 
     python benchmarks/eval_speed.py [--quick]
 """
@@ -22,9 +24,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import AutoModelForCausalLM, DynamicCache, GPTNeoXConfig, Qwen2Config
 
 from coursecorrect.evaluate import EvalSettings, jobs_of, prepare, select_items
 from coursecorrect.generate.base import Job, Sampling
@@ -141,6 +145,80 @@ def sample_once(paths: int) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
+def other_families(loaded: LoadedModel) -> dict[str, LoadedModel]:
+    """Random weights of about the embedded model's size; what is sampled doesn't matter here."""
+    common: dict[str, Any] = {"vocab_size": 49152, "max_position_embeddings": 2048}
+    configs = {
+        "qwen2": Qwen2Config(
+            hidden_size=768,
+            intermediate_size=2048,
+            num_hidden_layers=16,
+            num_attention_heads=12,
+            num_key_value_heads=4,
+            **common,
+        ),
+        "gpt_neox": GPTNeoXConfig(
+            hidden_size=768,
+            intermediate_size=3072,
+            num_hidden_layers=12,
+            num_attention_heads=12,
+            **common,
+        ),
+    }
+    return {
+        name: LoadedModel(
+            AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval(),
+            loaded.tokenizer,
+            name,
+            "random weights",
+        )
+        for name, config in configs.items()
+    }
+
+
+def timed(run: Callable[[], int]) -> float:
+    """Tokens a second."""
+    began = time.perf_counter()
+    return run() / (time.perf_counter() - began)
+
+
+def family_ratios(loaded: LoadedModel, jobs: list[Job], sampling: Sampling) -> dict[str, float]:
+    """Shared against batched at its better of 80 and 160 rows, on other families."""
+    found = {}
+    for name, other in other_families(loaded).items():
+        sides = Sides(other, jobs, sampling)
+        shared = [timed(sides.shared) for _ in range(3)]
+        batched = [timed(partial(sides.batched, rows)) for rows in (80, 160)]
+        found[f"ratio_batched_{name}"] = round(statistics.median(shared) / max(batched), 2)
+        print(f"{name}: {found[f'ratio_batched_{name}']} times", flush=True)
+    return found
+
+
+def growth(loaded: LoadedModel) -> dict[str, float]:
+    """Seconds of one item with more paths, more k or a longer prompt, over those without."""
+
+    def seconds(paths: int, ks: int, prompt: int) -> float:
+        sampling = Sampling(paths=paths)
+        (job,) = make_jobs(loaded, 1, sampling)
+        ids = job.ids[:1] * prompt + job.ids
+        job = Job(job.key, ids, tuple((k, n + prompt) for k, n in job.lengths[:ks]))
+        sides = Sides(loaded, [job], sampling)
+        return min(time_of(sides.shared) for _ in range(3))
+
+    base = seconds(10, 4, 0)
+    return {
+        "time_paths_x2": round(seconds(20, 4, 0) / base, 2),
+        "time_ks_x2": round(seconds(10, 8, 0) / base, 2),
+        "time_prompt_plus_400": round(seconds(10, 4, 400) / base, 2),
+    }
+
+
+def time_of(run: Callable[[], int]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
 def measure(sides: Sides, turns: int, best_batch: int) -> dict[str, float]:
     ways = {
         "shared": sides.shared,
@@ -150,9 +228,7 @@ def measure(sides: Sides, turns: int, best_batch: int) -> dict[str, float]:
     speeds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(turns):
         for name, run in ways.items():
-            began = time.perf_counter()
-            tokens = run()
-            speeds[name].append(tokens / (time.perf_counter() - began))
+            speeds[name].append(timed(run))
             print(f"{name}: {speeds[name][-1]:.0f} tokens/s", flush=True)
     return {name: statistics.median(values) for name, values in speeds.items()}
 
@@ -192,6 +268,13 @@ def main() -> None:
         "bound_tokens_per_second": round(bound, 1),
         "threads": torch.get_num_threads(),
     }
+    if not arguments.quick:
+        figures["row_by_row_tokens_per_second"] = round(
+            timed(lambda: sides.batched(1, limit=16)), 1
+        )
+        few = Sampling(paths=5)
+        figures |= family_ratios(loaded, make_jobs(loaded, 2, few), few)
+        figures |= growth(loaded)
     print(json.dumps(figures))
 
 

@@ -50,6 +50,12 @@ def default_folder(kind: str, name: str, settings: Record) -> Path:
     return Path("runs") / f"{kind}-{slug}-{settings_hash(settings.model_dump(mode='json'))[:8]}"
 
 
+@contextmanager
+def _measuring(title: str) -> Iterator[Callable[[Any], None]]:
+    with bar(title) as show:
+        yield lambda p: show(p.done, p.total, eval_line(p))
+
+
 @app.command()
 def fetch(
     model: Annotated[str, typer.Argument(help="The embedded model's name.")] = "smollm2",
@@ -89,6 +95,29 @@ def eval_command(settings: EvalSettings, out: Out = None) -> None:
         )
     console.print(run_table(results))
     console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def leaderboard(
+    models: Annotated[
+        str, typer.Argument(help="A YAML file of models, or 'paper' for the paper's ten.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the run folders and the table go.")] = Path(
+        "runs/leaderboard"
+    ),
+) -> None:
+    """Measure many models on the same text; the same command goes on where it stopped.
+
+    Example: c2 leaderboard models.yaml --out runs/leaderboard
+    """
+    from coursecorrect.leaderboard import read_entries, run_leaderboard
+    from coursecorrect.report.leaderboard import leaderboard_table, write_leaderboard
+
+    entries = read_entries(models)
+    table = run_leaderboard(entries, out, measuring=_measuring, notice=notice)
+    write_leaderboard(table, out)
+    console.print(leaderboard_table(table))
+    console.print(f"table and plot: {out / 'leaderboard.md'}", markup=False, soft_wrap=True)
 
 
 @app.command(name="probe")
@@ -206,11 +235,6 @@ def demo(
         console.print(run_table(results))
 
     @contextmanager
-    def measuring(title: str) -> Iterator[Callable[[Any], None]]:
-        with bar(title) as show:
-            yield lambda p: show(p.done, p.total, eval_line(p))
-
-    @contextmanager
     def counting(title: str) -> Iterator[Callable[[int, int], None]]:
         with bar(title) as show:
             yield lambda done, total: show(done, total, "")
@@ -220,7 +244,7 @@ def demo(
         with bar(title) as show:
             yield lambda stage, done, total, log: show(done, total, train_line(stage, log))
 
-    path = run_demo(out, Screen(measuring, counting, training, show_results, notice))
+    path = run_demo(out, Screen(_measuring, counting, training, show_results, notice))
     console.print(f"report: {path}", markup=False, soft_wrap=True)
 
 
