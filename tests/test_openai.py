@@ -22,9 +22,9 @@ import torch
 
 from conftest import SENTENCES, tree_bytes
 from coursecorrect.cli.main import main
+from coursecorrect.connection import retry_after
 from coursecorrect.errors import ServerError, UserError
 from coursecorrect.evaluate import EvalSettings
-from coursecorrect.generate._completions import _retry_after
 from coursecorrect.generate.base import Job, Sampling, continuation_text
 from coursecorrect.generate.hf import HFGenerator
 from coursecorrect.generate.openai import OpenAIGenerator, ServerSettings, seed_of
@@ -354,12 +354,12 @@ def test_retry_after_is_honoured(server: Server, tokenizer: Any) -> None:
     ],
 )
 def test_retry_after_is_a_number_or_a_date(value: str | None, seconds: float | None) -> None:
-    assert _retry_after(httpx.Headers({"Retry-After": value} if value else {})) == seconds
+    assert retry_after(httpx.Headers({"Retry-After": value} if value else {})) == seconds
 
 
 def test_retry_after_counts_to_the_date() -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
-    found = _retry_after(httpx.Headers({"Retry-After": date}))
+    found = retry_after(httpx.Headers({"Retry-After": date}))
     assert found is not None
     assert 60 < found <= 90
 

@@ -20,6 +20,7 @@ from coursecorrect.generate.base import Generator, Job, Sampling, continuation_t
 from coursecorrect.generate.base import Path as SampledPath
 from coursecorrect.generate.openai import ServerSettings
 from coursecorrect.judge.base import Judge
+from coursecorrect.judge.setup import JudgeSettings
 from coursecorrect.models import LoadedModel, ModelSettings
 from coursecorrect.prefill import (
     NO_PREFILL,
@@ -59,7 +60,8 @@ class EvalSettings(Record):
     ban_triggers: bool = False
     """Forbid the first token of every taught trigger while decoding."""
     judge: str = "rules"
-    """Which judge gives the verdicts."""
+    """Which judge gives the verdicts; names joined by + vote."""
+    judge_settings: JudgeSettings = JudgeSettings()
     batch_rows: int = Field(default=160, ge=1)
     """Rows decoded together; decides which items share a batch."""
 
@@ -77,10 +79,15 @@ class EvalSettings(Record):
 
     @model_serializer(mode="wrap")
     def _without_a_server(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A run without a server records none, as runs did before there were servers."""
+        """A run without a server records none, as runs did before there were servers.
+
+        The same holds for the settings of a judge that takes none.
+        """
         values: dict[str, Any] = dump(self)
         if self.generator == "hf":
             del values["generator"], values["server"]
+        if values["judge_settings"] == JudgeSettings().model_dump():
+            del values["judge_settings"]
         return values
 
 
@@ -167,7 +174,12 @@ def _already_turning(items: Sequence[Item], judge: Judge) -> set[str]:
             for i in harmful
         ]
     )
-    return {i.id for i, j in zip(harmful, judged, strict=True) if j.onset is not None}
+    # Not every judge names an onset.
+    return {
+        i.id
+        for i, j in zip(harmful, judged, strict=True)
+        if j.verdict is Verdict.CORRECTED or j.onset is not None
+    }
 
 
 def run_settings(

@@ -42,6 +42,15 @@ def find(kind: str, built_in: Mapping[str, str], name: str) -> str:
     return known[name]
 
 
+def takes(kind: str, built_in: Mapping[str, str], name: str, option: str) -> bool:
+    """Can the implementation called ``name`` be made with ``option``?
+
+    Raises:
+        UserError: unknown name (suggests the nearest).
+    """
+    return option in inspect.signature(_factory(find(kind, built_in, name))).parameters
+
+
 def create(kind: str, built_in: Mapping[str, str], name: str, options: Mapping[str, Any]) -> Any:
     """The implementation called ``name``, made with ``options``.
 
@@ -49,8 +58,7 @@ def create(kind: str, built_in: Mapping[str, str], name: str, options: Mapping[s
         UserError: unknown name (suggests the nearest), or options it does not take.
     """
     origin = find(kind, built_in, name)
-    module, _, attribute = origin.partition(":")
-    factory = getattr(import_module(module), attribute)
+    factory = _factory(origin)
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
@@ -58,3 +66,8 @@ def create(kind: str, built_in: Mapping[str, str], name: str, options: Mapping[s
             f"the {kind} {name!r} ({origin}) does not take these options: {error}"
         ) from None
     return factory(**options)
+
+
+def _factory(origin: str) -> Any:
+    module, _, attribute = origin.partition(":")
+    return getattr(import_module(module), attribute)

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
 from pydantic import ValidationError
 
 from coursecorrect import generate, store
@@ -20,7 +21,7 @@ from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
 from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_items
 from coursecorrect.generate.base import Generator
-from coursecorrect.judge import get_judge
+from coursecorrect.judge import Judge, JudgeSettings, JudgeSetup, get_judge
 from coursecorrect.metrics import Agreement, agreement
 from coursecorrect.metrics.dynamics import dynamics_results
 from coursecorrect.models import ModelSettings, load, load_tokenizer
@@ -32,6 +33,8 @@ from coursecorrect.report.results import load_run, write_results
 from coursecorrect.synthesize import SynthSettings, synthesize
 from coursecorrect.train.recipe import TrainSettings
 from coursecorrect.types import Continuation
+
+_NO_SETTINGS = JudgeSettings()
 
 SERVED = "served.jsonl"
 """In a run folder: every answer of a server, as it arrived."""
@@ -46,7 +49,7 @@ def measure(
 ) -> dict[str, Any]:
     """Run C2-Eval into ``folder`` and return its results."""
     find("generator", generate.BUILT_IN, settings.generator)
-    judge = get_judge(settings.judge)
+    judge = judge_for(settings.judge, settings.judge_settings, notice)
     items = select_items(settings)  # before the model: a wrong path is told at once
     serve = settings.generator == "openai"
     options = _server_options(settings, folder) if serve else _local_options(settings)
@@ -55,7 +58,18 @@ def measure(
         options["banned"] = trigger_tokens(loaded.tokenizer)
     generator = generate.get_generator(settings.generator, loaded=loaded, notice=notice, **options)
     evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
-    return write_results(folder, agreement_or_none(settings.judge))
+    return write_results(folder, agreement_or_none(settings.judge, settings.judge_settings))
+
+
+def judge_for(name: str, settings: JudgeSettings, notice: store.Notice = lambda _: None) -> Judge:
+    """A judge with its settings, the key of the environment and the user's kept verdicts."""
+    key = os.environ.get("OPENAI_API_KEY")
+    return get_judge(name, JudgeSetup(settings, key, kept_verdicts(), notice=notice))
+
+
+def kept_verdicts() -> Path:
+    """Where the verdicts of costly judges are kept between runs."""
+    return user_cache_path("coursecorrect") / "verdicts.sqlite"
 
 
 def _server_options(settings: EvalSettings, folder: Path) -> dict[str, Any]:
@@ -160,19 +174,36 @@ def compare(
     """Write the report; with two runs also both results and their paired differences."""
     from coursecorrect.report.results import compare_folders
 
-    known = agreement_or_none(str(load_run(before).settings["settings"]["judge"]))
+    known = _agreement_of(before)
     path = write_report(before, after, out, agreement=known)
     return path, None if after is None else compare_folders(before, after, known)
 
 
-def judge_file(texts: Path, judge: str, out: Path) -> dict[str, int]:
+def _agreement_of(folder: Path) -> dict[str, Any] | None:
+    """The agreement of a run's judge: as recorded where the judge was given settings, else anew.
+
+    A report must not ask a server.
+    """
+    settings = load_run(folder).settings["settings"]
+    if "judge_settings" not in settings:
+        return agreement_or_none(str(settings["judge"]))
+    path = folder / "results.json"
+    if not path.is_file():
+        return None
+    known: dict[str, Any] | None = json.loads(path.read_text("utf-8"))["judge"]["agreement"]
+    return known
+
+
+def judge_file(
+    texts: Path, judge: str, out: Path, settings: JudgeSettings = _NO_SETTINGS
+) -> dict[str, int]:
     """Judge the rows of a JSONL file; returns how often each verdict was given.
 
     Raises:
         DataError: a row lacks a field or has a wrong type (names file:line and field).
     """
     rows = [_continuation(row, f"{texts}:{number}") for number, row in store.read_jsonl(texts)]
-    judged = get_judge(judge).judge(rows)
+    judged = judge_for(judge, settings).judge(rows)
     store.write_jsonl(
         out,
         [
@@ -201,10 +232,16 @@ def built_in_labels() -> tuple[dict[str, Any], ...]:
     return tuple(json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
 
 
-@cache
-def judge_agreement(judge: str, part: str = "locked") -> Agreement:
+def judge_agreement(
+    judge: str, part: str = "locked", settings: JudgeSettings = _NO_SETTINGS
+) -> Agreement:
     """How a judge agrees with the built-in labels of one part (``dev`` or ``locked``)."""
-    known_judge = get_judge(judge)
+    return _judge_agreement(judge, part, json.dumps(dict(settings)))
+
+
+@cache
+def _judge_agreement(judge: str, part: str, settings: str) -> Agreement:
+    known_judge = judge_for(judge, JudgeSettings.model_validate_json(settings))
     rows = [row for row in built_in_labels() if row["part"] == part]
     if not rows:
         raise UserError(f"there are no labels of part {part!r}; choose dev or locked")
@@ -216,6 +253,6 @@ def judge_agreement(judge: str, part: str = "locked") -> Agreement:
     )
 
 
-def agreement_or_none(judge: str) -> dict[str, Any] | None:
+def agreement_or_none(judge: str, settings: JudgeSettings = _NO_SETTINGS) -> dict[str, Any] | None:
     """The agreement on the locked labels as it stands in results; None while there are none."""
-    return judge_agreement(judge).model_dump() if built_in_labels() else None
+    return judge_agreement(judge, settings=settings).model_dump() if built_in_labels() else None

@@ -19,6 +19,7 @@ from coursecorrect.cli.options import with_settings
 from coursecorrect.cli.progress import bar, eval_line, train_line
 from coursecorrect.errors import UserError
 from coursecorrect.evaluate import EvalSettings
+from coursecorrect.judge import JudgeSettings
 from coursecorrect.probe import ProbeSettings
 from coursecorrect.synthesize import SynthSettings
 from coursecorrect.train.recipe import TrainSettings
@@ -249,24 +250,31 @@ def demo(
 
 
 @judge_app.command("run")
+@with_settings(JudgeSettings)
 def judge_run(
+    settings: JudgeSettings,
     texts: Annotated[Path, typer.Argument(help="JSONL rows: id, request, prefill, continuation.")],
     out: Annotated[Path, typer.Option(help="JSONL rows out: id, verdict, reason.")],
-    judge: Annotated[str, typer.Option(help="Which judge.")] = "rules",
+    judge: Annotated[str, typer.Option(help="Which judge; names joined by + vote.")] = "rules",
 ) -> None:
     """Judge any texts.
 
     Example: c2 judge run texts.jsonl --judge rules --out verdicts.jsonl
+
+    Example: c2 judge run texts.jsonl --judge llm --judge-url http://localhost:8000/v1
+    --judge-model Qwen/Qwen3-8B --out verdicts.jsonl
     """
     from coursecorrect.workflow import judge_file
 
-    counts = judge_file(texts, judge, out)
+    counts = judge_file(texts, judge, out, settings)
     console.print(" · ".join(f"{k}: {v}" for k, v in counts.items()), markup=False)
 
 
 @judge_app.command("check")
+@with_settings(JudgeSettings)
 def judge_check(
-    judge: Annotated[str, typer.Option(help="Which judge.")] = "rules",
+    settings: JudgeSettings,
+    judge: Annotated[str, typer.Option(help="Which judge; names joined by + vote.")] = "rules",
     part: Annotated[str, typer.Option(help="Which labels: dev or locked.")] = "dev",
 ) -> None:
     """Agreement of a judge with the built-in labels: kappa, precision and recall.
@@ -276,7 +284,7 @@ def judge_check(
     from coursecorrect.report.tables import agreement_table
     from coursecorrect.workflow import judge_agreement
 
-    console.print(agreement_table(judge, part, judge_agreement(judge, part)))
+    console.print(agreement_table(judge, part, judge_agreement(judge, part, settings)))
 
 
 def main() -> None:

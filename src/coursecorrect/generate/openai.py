@@ -8,29 +8,25 @@ server says how many prompt tokens it read, that count must be the one sent, or 
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from coursecorrect.errors import UserError
 from coursecorrect.generate.base import Job, Path, Sampling
 from coursecorrect.models import LoadedModel
+from coursecorrect.serve import checked_key, checked_url, in_order
 from coursecorrect.store import BlockLog, read_jsonl
 from coursecorrect.types import Record, content_id, settings_hash
 
 if TYPE_CHECKING:
     from coursecorrect.generate._completions import Answer, Completions
 
-_AHEAD = 32
-"""Requests taken on for each connection: one that has to be tried again holds up no others."""
 _FIRST_WAIT = 0.5
 
 
@@ -93,12 +89,12 @@ class OpenAIGenerator:
             UserError: no address or a wrong one, a key that no header can hold, or the libraries
                 of the ``openai`` extra are missing.
         """
-        self._url = _checked_url(server.base_url)
+        self._url = checked_url(server.base_url, "the openai generator", "--base-url")
         self.name = server.served_model or loaded.name
         self.tokenizer = loaded.tokenizer
         self.digest = content_id("openai", self._url, self.name, loaded.revision)
         self._server, self._journal, self._notice = server, journal, notice
-        self._key, self._first_wait = _checked_key(api_key), first_wait
+        self._key, self._first_wait = checked_key(api_key), first_wait
         self._lock = threading.Lock()
         self._client_class = _client_class()
 
@@ -113,7 +109,7 @@ class OpenAIGenerator:
             self._notice(_estimate(self.name, self._url, fresh))
         with self._client() as client:
             answer = partial(self._answer, client, known, log)
-            with closing(_in_order(client, answer, flat, self._server.concurrency)) as rows:
+            with closing(in_order(answer, flat, self._server.concurrency, client.halt)) as rows:
                 for batch in batches:
                     yield [self._paths(job, rows, sampling) for job in batch]
 
@@ -135,7 +131,8 @@ class OpenAIGenerator:
 
     def _client(self) -> Completions:
         return self._client_class(
-            self._url,
+            f"{self._url}/completions",
+            flag="--base-url",
             api_key=self._key,
             connections=self._server.concurrency,
             timeout=self._server.timeout,
@@ -185,32 +182,6 @@ def _client_class() -> type[Completions]:
     return Completions
 
 
-def _checked_url(url: str | None) -> str:
-    """The address as given; a message never repeats what may hold a secret."""
-    if url is None:
-        raise UserError("the openai generator needs --base-url, such as http://localhost:8000/v1")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UserError("--base-url is no address such as http://localhost:8000/v1")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise UserError(
-            "--base-url holds more than an address; a key belongs in the environment variable "
-            "OPENAI_API_KEY"
-        )
-    return url.rstrip("/")
-
-
-def _checked_key(key: str | None) -> str | None:
-    key = (key or "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise UserError("OPENAI_API_KEY holds characters that no key has; set it again")
-    return key or None
-
-
 def _kept(log: BlockLog | None) -> dict[str, dict[str, Any]]:
     if log is None or not log.path.exists():
         return {}
@@ -233,25 +204,3 @@ def _row(request: Request, answer: Answer) -> dict[str, Any]:
         "choices": [[choice.text, choice.finish_reason == "stop"] for choice in answer.choices],
         "usage": answer.usage.model_dump() if answer.usage else None,
     }
-
-
-def _in_order(
-    client: Completions,
-    answer: Callable[[Request], dict[str, Any]],
-    requests: Iterable[Request],
-    concurrency: int,
-) -> Generator[dict[str, Any]]:
-    """The rows in the order of the requests, of which ``concurrency`` are under way at once."""
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="completions")
-    waiting: deque[Future[dict[str, Any]]] = deque()
-    try:
-        for request in requests:
-            waiting.append(pool.submit(answer, request))
-            if len(waiting) >= _AHEAD * concurrency:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        # What is under way has to be paid, so it is waited for and kept.
-        client.halt()
-        pool.shutdown(wait=True, cancel_futures=True)

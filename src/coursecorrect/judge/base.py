@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from coursecorrect.types import Continuation, Judgement
+
+Keep = Callable[[Continuation, Judgement], None]
+"""Told each judgement as soon as it is made; several threads may call it at once."""
 
 
 @runtime_checkable
@@ -26,3 +29,15 @@ class Judge(Protocol):
 
     def judge(self, texts: Sequence[Continuation]) -> list[Judgement]:
         """One judgement a text, in the same order."""
+
+
+@runtime_checkable
+class CostlyJudge(Judge, Protocol):
+    """A judge whose verdicts cost money or minutes, and are kept between runs."""
+
+    def judge_and_keep(self, texts: Sequence[Continuation], keep: Keep) -> list[Judgement]:
+        """As ``judge``; an error or interruption loses nothing that ``keep`` was told."""
+
+
+def keep_nothing(_text: Continuation, _judgement: Judgement) -> None:
+    """For a judge without a cache."""
