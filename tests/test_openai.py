@@ -25,9 +25,9 @@ from coursecorrect.cli.main import main
 from coursecorrect.connection import retry_after
 from coursecorrect.errors import ServerError, UserError
 from coursecorrect.evaluate import EvalSettings
-from coursecorrect.generate.base import Job, Sampling, continuation_text
+from coursecorrect.generate.base import Job, Sampling, continuation_text, seed_of
 from coursecorrect.generate.hf import HFGenerator
-from coursecorrect.generate.openai import OpenAIGenerator, ServerSettings, seed_of
+from coursecorrect.generate.openai import OpenAIGenerator, ServerSettings
 from coursecorrect.models import LoadedModel, ModelSettings, load_tokenizer
 from coursecorrect.types import settings_hash
 
@@ -544,7 +544,10 @@ def test_eval_through_the_command_line(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--generator", "openai", "--base-url", "http://h/v1", "--ban-triggers"], "hf only"),
+        (
+            ["--generator", "openai", "--base-url", "http://h/v1", "--ban-triggers"],
+            "without a server only",
+        ),
         (["--generator", "openai"], "needs --base-url"),
         (["--base-url", "http://h/v1"], "need --generator openai"),
         (["--generator", "opnai"], "did you mean 'openai'"),

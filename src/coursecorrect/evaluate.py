@@ -28,6 +28,7 @@ from coursecorrect.prefill import (
     ChatSettings,
     Prefill,
     build_prefill,
+    messages,
     render,
 )
 from coursecorrect.types import Continuation, Item, ItemKind, Judgement, Record, Verdict, content_id
@@ -40,7 +41,7 @@ class EvalSettings(Record):
 
     model: ModelSettings = ModelSettings()
     generator: str = "hf"
-    """What runs the model: hf (here, by transformers) or openai (an OpenAI-compatible server)."""
+    """What runs the model: hf (transformers), vllm (its engine, here) or openai (a server)."""
     server: ServerSettings = ServerSettings()
     data: str = "builtin"
     """builtin, a .jsonl or .parquet file, or a Hub data set such as PKU-Alignment/PKU-SafeRLHF."""
@@ -98,6 +99,8 @@ class Point:
     item: Item
     opener: str
     prefill: Prefill
+    conversation: tuple[tuple[str, str], ...] = ()
+    """Role and text of each message before the answer."""
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -157,7 +160,9 @@ def prepare(
         if prefill is None:
             excluded.append({"item": item.id, "kind": item.kind, "why": "shorter than largest k"})
         else:
-            points.append(Point(item, opener, prefill))
+            said = messages(item.request, settings.system)
+            conversation = tuple((m["role"], m["content"]) for m in said)
+            points.append(Point(item, opener, prefill, conversation))
     if not points:
         raise UserError(
             f"no item of {settings.data} has {max(settings.ks)} tokens; give smaller --ks"
@@ -291,11 +296,10 @@ def jobs_of(point: Point) -> list[Job]:
     bare = (NO_PREFILL, len(prefill.prompt_ids))
     lengths = tuple(prefill.lengths.items())
     if prefill.ids[: bare[1]] == prefill.prompt_ids:
-        return [Job(point.item.id, prefill.ids, (bare, *lengths))]
-    return [
-        Job(point.item.id, prefill.prompt_ids, (bare,)),
-        Job(point.item.id, prefill.ids, lengths),
-    ]
+        parts = [(prefill.ids, (bare, *lengths))]
+    else:
+        parts = [(prefill.prompt_ids, (bare,)), (prefill.ids, lengths)]
+    return [Job(point.item.id, ids, ks, point.conversation, bare[1]) for ids, ks in parts]
 
 
 def _path_rows(point: Point, paths: Sequence[SampledPath], tokenizer: Any) -> list[dict[str, Any]]:

@@ -53,7 +53,8 @@ def measure(
     items = select_items(settings)  # before the model: a wrong path is told at once
     serve = settings.generator == "openai"
     options = _server_options(settings, folder) if serve else _local_options(settings)
-    loaded = load_tokenizer(settings.model) if serve else load(settings.model)
+    here = settings.generator not in {"openai", "vllm"}
+    loaded = load(settings.model) if here else load_tokenizer(settings.model)
     if settings.ban_triggers:
         options["banned"] = trigger_tokens(loaded.tokenizer)
     generator = generate.get_generator(settings.generator, loaded=loaded, notice=notice, **options)
@@ -75,7 +76,7 @@ def kept_verdicts() -> Path:
 def _server_options(settings: EvalSettings, folder: Path) -> dict[str, Any]:
     if settings.ban_triggers:
         raise UserError(
-            "--ban-triggers works with --generator hf only: a server samples by itself, and not "
+            "--ban-triggers works without a server only: a server samples by itself, and not "
             "every one can be told what to leave out"
         )
     return {
@@ -88,7 +89,7 @@ def _server_options(settings: EvalSettings, folder: Path) -> dict[str, Any]:
 def _local_options(settings: EvalSettings) -> dict[str, Any]:
     if settings.server.model_dump(exclude_none=True):
         raise UserError("--base-url and --served-model need --generator openai")
-    return {}
+    return {"settings": settings.model} if settings.generator == "vllm" else {}
 
 
 def look_along(

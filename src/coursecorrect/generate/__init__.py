@@ -15,6 +15,7 @@ __all__ = ["BUILT_IN", "Generator", "get_generator"]
 BUILT_IN: Final[dict[str, str]] = {
     "hf": "coursecorrect.generate.hf:HFGenerator",
     "openai": "coursecorrect.generate.openai:OpenAIGenerator",
+    "vllm": "coursecorrect.generate.vllm:VLLMGenerator",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from coursecorrect.types import Record
+from coursecorrect.types import Record, content_id
 
 
 class Sampling(Record):
@@ -34,11 +34,15 @@ class Job:
         key: identifies the draws; together with k, path and seed it fixes every random number.
         ids: the longest prefix.
         lengths: (k, number of ids to keep) for each point.
+        conversation: (role, text) of each message before the answer, for servers that render it.
+        prompt: number of ids before the answer begins.
     """
 
     key: str
     ids: tuple[int, ...]
     lengths: tuple[tuple[int, int], ...]
+    conversation: tuple[tuple[str, str], ...] = ()
+    prompt: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class Generator(Protocol):
         What shares a batch is decided by the caller, from item ids and settings alone.
         """
         ...
+
+
+def seed_of(seed: int, key: str, k: int) -> int:
+    """A seed of 31 bits, which every server takes; other items, k and seeds have other ones."""
+    return int(content_id(str(seed), key, str(k)), 16) & 0x7FFFFFFF
 
 
 def continuation_text(tokenizer: Any, before: Sequence[int], after: Sequence[int]) -> str:

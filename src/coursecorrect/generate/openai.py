@@ -1,8 +1,13 @@
 """The ``openai`` generator: a model behind an OpenAI-compatible server (vLLM's, for one).
 
-It uses the plain ``/completions`` endpoint. The prompt is rendered and tokenised here, and sent as
-token ids: the server renders nothing, so it cannot open a new turn after the prefill. Where the
-server says how many prompt tokens it read, that count must be the one sent, or the run stops.
+By default it uses the plain ``/completions`` endpoint. The prompt is rendered and tokenised here,
+and sent as token ids: the server renders nothing, so it cannot open a new turn after the prefill.
+Where the server says how many prompt tokens it read, that count must be the one sent, or the run
+stops.
+
+``/chat/completions`` renders the conversation itself, with the prefill as an assistant message to go
+on with. There the count of prompt tokens is the only proof of a true continuation: a server that
+gives none, or another one, is refused.
 """
 
 from __future__ import annotations
@@ -13,12 +18,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from coursecorrect.errors import UserError
-from coursecorrect.generate.base import Job, Path, Sampling
+from coursecorrect.generate.base import Job, Path, Sampling, continuation_text, seed_of
 from coursecorrect.models import LoadedModel
 from coursecorrect.serve import checked_key, checked_url, in_order
 from coursecorrect.store import BlockLog, read_jsonl
@@ -41,6 +46,11 @@ class ServerSettings(Record):
     """Address of an OpenAI-compatible server, such as http://localhost:8000/v1."""
     served_model: str | None = None
     """The model's name on the server; without it the name given by --model."""
+    endpoint: Literal["completions", "chat"] = Field(
+        default="completions", exclude_if=lambda value: value == "completions"
+    )
+    """completions: token ids, rendered here. chat: the server renders, and must go on with an
+    assistant message (continue_final_message, as vLLM has it)."""
     concurrency: int = Field(default=8, ge=1, exclude=True)
     """Requests to the server at the same time."""
     timeout: float = Field(default=120.0, gt=0, exclude=True)
@@ -51,10 +61,15 @@ class ServerSettings(Record):
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent for one job at one k; ``id`` is a digest of the body."""
+    """What is sent for one job at one k, and how many tokens the server should read there."""
 
-    id: str
     body: dict[str, Any]
+    prompt_tokens: int
+
+    @property
+    def id(self) -> str:
+        """A digest of the body."""
+        return settings_hash(self.body)
 
 
 class OpenAIGenerator:
@@ -123,7 +138,7 @@ class OpenAIGenerator:
         """The journal's row, old or new; runs in a thread of the pool."""
         if request.id in known:
             return known[request.id]
-        row = _row(request, client.complete(request.body))
+        row = _row(request, client.complete(request.body, request.prompt_tokens))
         if log:
             with self._lock:
                 log.append([row])
@@ -131,7 +146,7 @@ class OpenAIGenerator:
 
     def _client(self) -> Completions:
         return self._client_class(
-            f"{self._url}/completions",
+            f"{self._url}{'/chat' if self._server.endpoint == 'chat' else ''}/completions",
             flag="--base-url",
             api_key=self._key,
             connections=self._server.concurrency,
@@ -141,10 +156,11 @@ class OpenAIGenerator:
         )
 
     def _requests(self, job: Job, sampling: Sampling) -> list[Request]:
-        bodies = [
-            {
+        prompt = self._chat if self._server.endpoint == "chat" else self._ids
+        requests = []
+        for k, length in job.lengths:
+            body = {
                 "model": self.name,
-                "prompt": list(job.ids[:length]),
                 # Greedy paths are all the same, and vLLM refuses to make several.
                 "n": sampling.paths if sampling.temperature else 1,
                 "temperature": sampling.temperature,
@@ -152,9 +168,26 @@ class OpenAIGenerator:
                 "max_tokens": sampling.max_new_tokens,
                 "seed": seed_of(sampling.seed, job.key, k),
             }
-            for k, length in job.lengths
-        ]
-        return [Request(settings_hash(body), body) for body in bodies]
+            own, tokens = prompt(job, length)
+            requests.append(Request(body | own, tokens))
+        return requests
+
+    def _ids(self, job: Job, length: int) -> tuple[dict[str, Any], int]:
+        return {"prompt": list(job.ids[:length])}, length
+
+    def _chat(self, job: Job, length: int) -> tuple[dict[str, Any], int]:
+        """The conversation; the text of ids that end within a character ends before it."""
+        head = list(job.ids[: job.prompt])
+        text = continuation_text(self.tokenizer, head, job.ids[job.prompt : length]).rstrip(
+            "\ufffd"
+        )
+        messages = [{"role": role, "content": content} for role, content in job.conversation]
+        if not text:
+            return {"messages": messages}, job.prompt
+        rendered = self.tokenizer.decode(head, skip_special_tokens=False) + text
+        tokens = len(self.tokenizer(rendered, add_special_tokens=False)["input_ids"])
+        going_on = {"add_generation_prompt": False, "continue_final_message": True}
+        return {"messages": [*messages, {"role": "assistant", "content": text}], **going_on}, tokens
 
     def _paths(self, job: Job, rows: Iterator[dict[str, Any]], sampling: Sampling) -> list[Path]:
         paths = []
@@ -165,11 +198,6 @@ class OpenAIGenerator:
                 ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
                 paths.append(Path(k, index, tuple(ids), finished, text))
         return paths
-
-
-def seed_of(seed: int, key: str, k: int) -> int:
-    """A seed of 31 bits, which every server takes; other items, k and seeds have other ones."""
-    return int(content_id(str(seed), key, str(k)), 16) & 0x7FFFFFFF
 
 
 def _client_class() -> type[Completions]:
@@ -189,7 +217,7 @@ def _kept(log: BlockLog | None) -> dict[str, dict[str, Any]]:
 
 
 def _estimate(name: str, url: str, requests: Sequence[Request]) -> str:
-    prompt = sum(len(request.body["prompt"]) for request in requests)
+    prompt = sum(request.prompt_tokens for request in requests)
     new = sum(request.body["n"] * request.body["max_tokens"] for request in requests)
     return (
         f"{name} at {url}: {len(requests):,} requests, {prompt:,} prompt tokens, "

@@ -50,9 +50,7 @@ class VLLMGenerator:
         self._engine = self._start(place, settings, notice)
         self._ends = _end_ids(place, loaded.tokenizer)
 
-    def _start(
-        self, place: str, settings: ModelSettings, notice: Callable[[str], None]
-    ) -> Any:
+    def _start(self, place: str, settings: ModelSettings, notice: Callable[[str], None]) -> Any:
         notice(f"{self.name}: starting vLLM {self._vllm.__version__}")
         try:
             return self._vllm.LLM(

@@ -63,7 +63,11 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _shown(figure: Row | None, signed: bool = False) -> str:
-    return "–" if figure is None else f"{value(figure, signed)} {interval(figure, signed)}"
+    return (
+        "–"
+        if figure is None
+        else f"{value(figure, signed=signed)} {interval(figure, signed=signed)}"
+    )
 
 
 def leaderboard_plot(rows: Sequence[Row]) -> Figure:
