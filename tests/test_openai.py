@@ -30,6 +30,7 @@ from coursecorrect.generate.hf import HFGenerator
 from coursecorrect.generate.openai import OpenAIGenerator, ServerSettings
 from coursecorrect.models import LoadedModel, ModelSettings, load_tokenizer
 from coursecorrect.types import settings_hash
+from test_resume import finish, kill_when, lines
 
 ItemsFile = Callable[..., Path]
 KEY = "sk-test-0123456789"
@@ -539,6 +540,30 @@ def test_eval_through_the_command_line(
     assert not c2(monkeypatch, *command, "--concurrency", 2, "--tries", 3)
     assert tree_bytes(out) == whole
     assert sum(server.ledger.values()) == 24
+
+
+def test_a_killed_run_goes_on_and_pays_no_more_twice_than_was_under_way(
+    server: Server, tokenizer_folder: Path, items_file: ItemsFile, tmp_path: Path
+) -> None:
+    command = [
+        "eval", "--generator", "openai", "--base-url", server.url, "--served-model", "tiny",
+        "--model", tokenizer_folder, "--data", items_file(12), "--ks", "5,10", "--paths", "3",
+        "--max-new-tokens", "8", "--concurrency", "2", "--out",
+    ]  # fmt: skip
+    finish([*command, "undisturbed"], tmp_path)
+    requests = sum(server.ledger.values())
+    assert requests == 36 * 4
+    server.ledger.clear()
+    served = tmp_path / "killed" / "served.jsonl"
+    kill_when([*command, "killed"], tmp_path, lambda: lines(served) >= 20)
+    assert lines(served) < requests
+    finish([*command, "killed"], tmp_path)
+    assert sum(server.ledger.values()) <= requests + 2
+    whole, resumed = tree_bytes(tmp_path / "undisturbed"), tree_bytes(tmp_path / "killed")
+    # In the journal answers stand as they arrived.
+    arrived = [sorted(run.pop("served.jsonl").splitlines()) for run in (whole, resumed)]
+    assert arrived[0] == arrived[1]
+    assert resumed == whole
 
 
 @pytest.mark.parametrize(

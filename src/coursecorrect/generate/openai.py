@@ -5,8 +5,8 @@ and sent as token ids: the server renders nothing, so it cannot open a new turn 
 Where the server says how many prompt tokens it read, that count must be the one sent, or the run
 stops.
 
-``/chat/completions`` renders the conversation itself, with the prefill as an assistant message to go
-on with. There the count of prompt tokens is the only proof of a true continuation: a server that
+``/chat/completions`` renders the conversation itself, with the prefill as an assistant message to
+go on with. There the count of prompt tokens is the only proof of a true continuation: a server that
 gives none, or another one, is refused.
 """
 
