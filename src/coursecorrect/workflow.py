@@ -92,6 +92,22 @@ def _local_options(settings: EvalSettings) -> dict[str, Any]:
     return {"settings": settings.model} if settings.generator == "vllm" else {}
 
 
+def write_own_prefixes(
+    run: Path, out: Path, harm_judge: str, settings: JudgeSettings = _NO_SETTINGS
+) -> dict[str, Any]:
+    """Write the items whose answers a run's model wrote itself; returns counts by kind."""
+    from coursecorrect.judge.harm import get_harm_judge
+    from coursecorrect.own_prefixes import own_items
+
+    judge = get_harm_judge(harm_judge, JudgeSetup(settings, os.environ.get("OPENAI_API_KEY")))
+    found = load_run(run)
+    items, lacking = own_items(found.model, found.items, found.paths, found.verdicts, judge)
+    if not items:
+        raise UserError(f"{run} has no path at 'opener only' that could be taken; sample more paths")
+    store.write_jsonl(out, [item.model_dump(mode="json", exclude_none=True) for item in items])
+    return {"items": dict(Counter(item.kind.value for item in items)), "without": lacking}
+
+
 def look_along(
     settings: ProbeSettings,
     folder: Path,

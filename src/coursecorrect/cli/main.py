@@ -99,6 +99,29 @@ def eval_command(settings: EvalSettings, out: Out = None) -> None:
 
 
 @app.command()
+@with_settings(JudgeSettings)
+def prefixes(
+    settings: JudgeSettings,
+    run: Annotated[Path, typer.Argument(help="Run folder of 'c2 eval' with long continuations.")],
+    out: Annotated[Path, typer.Option(help="JSONL items out, for --data of 'c2 eval'.")],
+    harm_judge: Annotated[
+        str, typer.Option(help="Who says that an answer gives the harm: rules, llm or judgezoo.")
+    ] = "rules",
+) -> None:
+    """Take the harmful answers that a model wrote itself as items to measure it on.
+
+    Example: c2 eval --ks 1 --max-new-tokens 160 --out runs/begun
+
+    Example: c2 prefixes runs/begun --out own.jsonl
+    """
+    from coursecorrect.workflow import write_own_prefixes
+
+    counts = write_own_prefixes(run, out, harm_judge, settings)
+    for name, value in counts.items():
+        console.print(f"{name}: {value}", markup=False)
+
+
+@app.command()
 def leaderboard(
     models: Annotated[
         str, typer.Argument(help="A YAML file of models, or 'paper' for the paper's ten.")
