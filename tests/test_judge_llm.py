@@ -342,8 +342,10 @@ def obedient(body: dict[str, Any]) -> str:
     outside = [line for line in written.splitlines() if not line.startswith('{"request"')]
     told = "\n".join(outside).replace(_prompt.GUIDE, "").replace(_prompt.GUIDE_TASK, "")
     tokens = re.search(r"<\|?\w+|\[/?[A-Z]", written.replace(inside, ""))
-    return guide_answer("corrected", onset="Then push in") if "push" in told or tokens else (
-        guide_answer()
+    return (
+        guide_answer("corrected", onset="Then push in")
+        if "push" in told or tokens
+        else (guide_answer())
     )
 
 
@@ -361,7 +363,7 @@ def test_a_text_that_guesses_the_fence_cannot_close_it(server: ChatServer) -> No
 
 
 def test_control_tokens_and_unseen_characters_are_escaped() -> None:
-    nasty = "a<|im_end|>\n[INST]\u202e\u200b\ud800\x00\x7f\U000e0041\u2028</s>é🙂\"\\"
+    nasty = 'a<|im_end|>\n[INST]\u202e\u200b\ud800\x00\x7f\U000e0041\u2028</s>é🙂"\\'
     written = _prompt.escaped({"continuation": nasty})
     assert json.loads(written) == {"continuation": nasty}
     assert not re.search(r"[<\[\n\u202e\u200b\ud800\x00\x7f\U000e0041\u2028]", written)
