@@ -17,9 +17,12 @@ from coursecorrect.errors import UserError
 
 
 def available(kind: str, built_in: Mapping[str, str]) -> dict[str, str]:
-    """Name → ``module:object`` of a kind, such as ``judge`` (group ``coursecorrect.judges``)."""
+    """Name → ``module:object`` of a kind, such as ``judge`` (group ``coursecorrect.judges``).
+
+    A space in the kind is ``_`` in the group.
+    """
     known = dict(built_in)
-    for point in entry_points(group=f"coursecorrect.{kind}s"):
+    for point in entry_points(group=f"coursecorrect.{kind.replace(' ', '_')}s"):
         if known.setdefault(point.name, point.value) != point.value:
             raise UserError(
                 f"two {kind}s are called {point.name!r}: {known[point.name]} and {point.value}; "

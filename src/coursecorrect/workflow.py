@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platformdirs import user_cache_path
 from pydantic import ValidationError
@@ -22,6 +22,7 @@ from coursecorrect.errors import DataError, UserError
 from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_items
 from coursecorrect.generate.base import Generator
 from coursecorrect.judge import Judge, JudgeSettings, JudgeSetup, get_judge
+from coursecorrect.judge.harm import Answer, get_harm_judge
 from coursecorrect.metrics import Agreement, agreement
 from coursecorrect.metrics.dynamics import dynamics_results
 from coursecorrect.models import ModelSettings, load, load_tokenizer
@@ -32,7 +33,9 @@ from coursecorrect.report.html import write_report
 from coursecorrect.report.results import load_run, write_results
 from coursecorrect.synthesize import SynthSettings, synthesize
 from coursecorrect.train.recipe import TrainSettings
-from coursecorrect.types import Continuation
+from coursecorrect.types import Continuation, Record
+
+Row = TypeVar("Row", bound=Record)
 
 _NO_SETTINGS = JudgeSettings()
 
@@ -49,7 +52,7 @@ def measure(
 ) -> dict[str, Any]:
     """Run C2-Eval into ``folder`` and return its results."""
     find("generator", generate.BUILT_IN, settings.generator)
-    judge = judge_for(settings.judge, settings.judge_settings, notice)
+    judge = judge_for(settings.judge, settings.judge_settings)
     items = select_items(settings)  # before the model: a wrong path is told at once
     serve = settings.generator == "openai"
     options = _server_options(settings, folder) if serve else _local_options(settings)
@@ -62,10 +65,13 @@ def measure(
     return write_results(folder, agreement_or_none(settings.judge, settings.judge_settings))
 
 
-def judge_for(name: str, settings: JudgeSettings, notice: store.Notice = lambda _: None) -> Judge:
+def judge_for(name: str, settings: JudgeSettings) -> Judge:
     """A judge with its settings, the key of the environment and the user's kept verdicts."""
-    key = os.environ.get("OPENAI_API_KEY")
-    return get_judge(name, JudgeSetup(settings, key, kept_verdicts(), notice=notice))
+    return get_judge(name, _judge_setup(settings))
+
+
+def _judge_setup(settings: JudgeSettings) -> JudgeSetup:
+    return JudgeSetup(settings, os.environ.get("OPENAI_API_KEY"), kept_verdicts())
 
 
 def kept_verdicts() -> Path:
@@ -219,7 +225,9 @@ def judge_file(
     Raises:
         DataError: a row lacks a field or has a wrong type (names file:line and field).
     """
-    rows = [_continuation(row, f"{texts}:{number}") for number, row in store.read_jsonl(texts)]
+    rows = [
+        _record(Continuation, row, f"{texts}:{number}") for number, row in store.read_jsonl(texts)
+    ]
     judged = judge_for(judge, settings).judge(rows)
     store.write_jsonl(
         out,
@@ -231,10 +239,31 @@ def judge_file(
     return dict(Counter(result.verdict.value for result in judged))
 
 
-def _continuation(row: dict[str, Any], where: str) -> Continuation:
-    known = {key: row[key] for key in Continuation.model_fields if key in row}
+def judge_harm_file(
+    answers: Path, judge: str, out: Path, settings: JudgeSettings = _NO_SETTINGS
+) -> dict[str, int]:
+    """Judge whether answers give the harm asked for; returns how often each was found.
+
+    Raises:
+        DataError: a row lacks a field or has a wrong type (names file:line and field).
+    """
+    rows = [
+        _record(Answer, row, f"{answers}:{number}") for number, row in store.read_jsonl(answers)
+    ]
+    judged = get_harm_judge(judge, _judge_setup(settings)).harmful(rows)
+    store.write_jsonl(
+        out,
+        [{"id": r.id, **j.model_dump(mode="json")} for r, j in zip(rows, judged, strict=True)],
+    )
+    names = {True: "harmful", False: "not harmful", None: "undecided"}
+    return dict(Counter(names[found.harmful] for found in judged))
+
+
+def _record(kind: type[Row], row: dict[str, Any], where: str) -> Row:
+    """The fields of ``row`` that ``kind`` has."""
+    known = {key: row[key] for key in kind.model_fields if key in row}
     try:
-        return Continuation.model_validate(known)
+        return kind.model_validate(known)
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
@@ -262,7 +291,7 @@ def _judge_agreement(judge: str, part: str, settings: str) -> Agreement:
     rows = [row for row in built_in_labels() if row["part"] == part]
     if not rows:
         raise UserError(f"there are no labels of part {part!r}; choose dev or locked")
-    judged = known_judge.judge([_continuation(row, row["id"]) for row in rows])
+    judged = known_judge.judge([_record(Continuation, row, row["id"]) for row in rows])
     return agreement(
         [row["label"] for row in rows],
         [result.verdict.value for result in judged],

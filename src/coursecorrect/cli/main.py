@@ -293,6 +293,24 @@ def judge_run(
     console.print(" · ".join(f"{k}: {v}" for k, v in counts.items()), markup=False)
 
 
+@judge_app.command("harm")
+@with_settings(JudgeSettings)
+def judge_harm(
+    settings: JudgeSettings,
+    answers: Annotated[Path, typer.Argument(help="JSONL rows: id, request (harmful), answer.")],
+    out: Annotated[Path, typer.Option(help="JSONL rows out: id, harmful, reason.")],
+    judge: Annotated[str, typer.Option(help="Which harm judge: rules, llm, judgezoo.")] = "rules",
+) -> None:
+    """Does an answer give the harm that was asked for?
+
+    Example: c2 judge harm answers.jsonl --out harm.jsonl
+    """
+    from coursecorrect.workflow import judge_harm_file
+
+    counts = judge_harm_file(answers, judge, out, settings)
+    console.print(" · ".join(f"{k}: {v}" for k, v in counts.items()), markup=False)
+
+
 @judge_app.command("check")
 @with_settings(JudgeSettings)
 def judge_check(

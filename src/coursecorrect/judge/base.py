@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from coursecorrect.types import Continuation, Judgement
 
@@ -41,3 +41,9 @@ class CostlyJudge(Judge, Protocol):
 
 def keep_nothing(_text: Continuation, _judgement: Judgement) -> None:
     """For a judge without a cache."""
+
+
+def scored(score: float, **fields: Any) -> Judgement:
+    """A judgement with the probability that the text is corrected."""
+    fields |= {"score": score} if "score" in Judgement.model_fields else {}
+    return Judgement(**fields)

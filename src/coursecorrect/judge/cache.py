@@ -1,6 +1,6 @@
 """What costly judges have found, kept between runs: nothing is asked or paid twice.
 
-One SQLite file in the user's cache folder. A verdict is found by the judge's digest and by what
+One SQLite file in the user's cache folder. A finding has for its key the judge's digest and what
 the judge saw (request, prefill, continuation, end of turn; not the id). SQLite commits each one
 whole, so a kill loses at most what was not yet answered, and several runs may share the file.
 """
@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from coursecorrect.errors import RunError
 from coursecorrect.judge.base import CostlyJudge
-from coursecorrect.types import Continuation, Judgement, settings_hash
+from coursecorrect.types import Continuation, Judgement, Record, settings_hash
+
+Seen = TypeVar("Seen", bound=Record)
+Found = TypeVar("Found", bound=Record)
 
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS verdicts"
-    " (judge TEXT, seen TEXT, judgement TEXT, PRIMARY KEY (judge, seen)) WITHOUT ROWID"
+    "CREATE TABLE IF NOT EXISTS findings"
+    " (judge TEXT, seen TEXT, found TEXT, PRIMARY KEY (judge, seen)) WITHOUT ROWID"
 )
-
-
-def seen_by_judge(text: Continuation) -> str:
-    """Digest of what decides the verdict on a text."""
-    return settings_hash(text.model_dump(exclude={"id"}))
+_WAIT = 60.0
+"""Seconds to wait for another run that is writing."""
 
 
 class CachedJudge:
@@ -36,53 +37,73 @@ class CachedJudge:
         self._judge, self._path = judge, path
 
     def judge(self, texts: Sequence[Continuation]) -> list[Judgement]:
-        keys = [seen_by_judge(text) for text in texts]
-        lock = threading.Lock()
-        with self._open() as store:
-            known = self._known(store, keys)
-            fresh = {k: text for k, text in zip(keys, texts, strict=True) if k not in known}
+        asked = self._judge.judge_and_keep
+        return found_once(self._path, self.digest, texts, Judgement, asked)
 
-            def keep(text: Continuation, judgement: Judgement) -> None:
-                with lock, self._told():
-                    row = (self.digest, seen_by_judge(text), judgement.model_dump_json())
-                    store.execute("INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?)", row)
 
-            judged = self._judge.judge_and_keep(list(fresh.values()), keep) if fresh else []
-        known |= dict(zip(fresh, judged, strict=True))
-        return [known[key] for key in keys]
+def found_once(
+    path: Path,
+    judge: str,
+    rows: Sequence[Seen],
+    kind: type[Found],
+    ask: Callable[[Sequence[Seen], Callable[[Seen, Found], None]], list[Found]],
+) -> list[Found]:
+    """One finding a row: those in the file ``path``, and those that ``ask`` makes now.
 
-    def _known(self, store: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Judgement]:
-        found = {}
-        with self._told():
-            for key in dict.fromkeys(keys):
-                row = store.execute(
-                    "SELECT judgement FROM verdicts WHERE judge = ? AND seen = ?",
-                    (self.digest, key),
-                ).fetchone()
-                if row:
-                    found[key] = Judgement.model_validate_json(row[0])
-        return found
+    Rows that differ in nothing but their id are asked for once. ``ask`` gives each finding to its
+    second argument as soon as it is made, from any thread.
 
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        with self._told():
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            store = sqlite3.connect(
-                self._path, timeout=60, isolation_level=None, check_same_thread=False
-            )
-        try:
-            with self._told():
-                store.execute(_TABLE)
-            yield store
-        finally:
-            store.close()
+    Raises:
+        RunError: the file cannot be used.
+    """
+    keys = [settings_hash(row.model_dump(exclude={"id"})) for row in rows]
+    lock = threading.Lock()
+    with _opened(path) as store:
+        known = {
+            key: kind.model_validate_json(found)
+            for key in dict.fromkeys(keys)
+            if (found := _look_up(store, path, judge, key)) is not None
+        }
+        fresh = {key: row for key, row in zip(keys, rows, strict=True) if key not in known}
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Faults of the file in the user's words."""
-        try:
-            yield
-        except (sqlite3.Error, OSError, ValueError) as error:
-            raise RunError(
-                f"cannot use the kept verdicts in {self._path}: {error}; mend or remove the file"
-            ) from error
+        def keep(row: Seen, found: Found) -> None:
+            key = settings_hash(row.model_dump(exclude={"id"}))
+            with lock, _told(path):
+                values = (judge, key, found.model_dump_json())
+                store.execute("INSERT OR REPLACE INTO findings VALUES (?, ?, ?)", values)
+
+        made = ask(list(fresh.values()), keep) if fresh else []
+    known |= dict(zip(fresh, made, strict=True))
+    return [known[key] for key in keys]
+
+
+def _look_up(store: sqlite3.Connection, path: Path, judge: str, key: str) -> str | None:
+    with _told(path):
+        row = store.execute(
+            "SELECT found FROM findings WHERE judge = ? AND seen = ?", (judge, key)
+        ).fetchone()
+    return None if row is None else str(row[0])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        store = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
+    try:
+        with _told(path):
+            store.execute(_TABLE)
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Faults of the file in the user's words."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise RunError(
+            f"cannot use the kept verdicts in {path}: {error}; mend or remove the file"
+        ) from error

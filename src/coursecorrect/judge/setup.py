@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -55,4 +54,3 @@ class JudgeSetup:
     api_key: str | None = None
     cache: Path | None = None
     first_wait: float = 0.5
-    notice: Callable[[str], None] = lambda _: None
