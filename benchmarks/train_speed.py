@@ -25,10 +25,10 @@ from datasets import Dataset
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
+from coursecorrect.chat import ChatSettings
 from coursecorrect.correct import get_corrector
 from coursecorrect.judge import get_judge
 from coursecorrect.models import ModelSettings, keep_freed_memory, load
-from coursecorrect.prefill import ChatSettings
 from coursecorrect.synthesize import SynthSettings, synthesize
 from coursecorrect.train.grouped import (
     GroupedConfig,

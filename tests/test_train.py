@@ -11,11 +11,11 @@ from datasets import Dataset
 from safetensors.torch import load_file
 
 from conftest import made_up_items, quiet, write_rows
+from coursecorrect.chat import ChatSettings
 from coursecorrect.correct import get_corrector
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.judge import get_judge
 from coursecorrect.models import ModelSettings, load
-from coursecorrect.prefill import ChatSettings
 from coursecorrect.synthesize import SynthSettings, synthesize
 from coursecorrect.train.grouped import (
     GroupedConfig,

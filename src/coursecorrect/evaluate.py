@@ -9,9 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from coursecorrect import store
+from coursecorrect.chat import ChatSettings, decode, messages, render
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import OpenerSet, opener_for
 from coursecorrect.data.readers import read_items
@@ -25,15 +32,17 @@ from coursecorrect.models import LoadedModel, ModelSettings
 from coursecorrect.prefill import (
     NO_PREFILL,
     OPENER_ONLY,
-    ChatSettings,
+    Cuts,
     Prefill,
+    Unit,
     build_prefill,
-    messages,
-    render,
 )
 from coursecorrect.types import Continuation, Item, ItemKind, Judgement, Record, Verdict, content_id
 
 PAPER_KS = (10, 20, 30, 40, 50, 60, 70, 80)
+REFERENCE = {"unit": "words", "count_opener": True, "close_turn": True}
+"""Where the paper's public code differs from the protocol ``strict``."""
+_LATER = ("unit", "count_opener", "close_turn")
 
 
 class EvalSettings(Record):
@@ -63,6 +72,17 @@ class EvalSettings(Record):
     judge: str = "rules"
     """Which judge gives the verdicts; names joined by + vote."""
     judge_settings: JudgeSettings = JudgeSettings()
+    protocol: Literal["strict", "reference", "both"] = Field(default="strict", exclude=True)
+    """strict: true continuation. reference: as the paper's public code, which is --unit words
+    --count-opener --close-turn. both: what each of the three differences is worth."""
+    unit: Unit = "tokens"
+    """What k counts: tokens of the model's own tokenizer, or words, which end at the same
+    character for every model."""
+    count_opener: bool = False
+    """k counts the opener too."""
+    close_turn: bool = False
+    """Close the turn after the prefill and open a new one: no continuation, but what the paper's
+    public code does with most chat templates."""
     batch_rows: int = Field(default=160, ge=1)
     """Rows decoded together; decides which items share a batch."""
 
@@ -78,17 +98,35 @@ class EvalSettings(Record):
             raise ValueError("give at least one k, each 1 or more")
         return tuple(sorted(set(ks)))
 
-    @model_serializer(mode="wrap")
-    def _without_a_server(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A run without a server records none, as runs did before there were servers.
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_protocol(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("protocol") == "reference":
+            return {**values, **REFERENCE}
+        return values
 
-        The same holds for the settings of a judge that takes none.
-        """
+    @property
+    def cuts(self) -> Cuts:
+        """What k counts, and whether the turn stays open."""
+        return Cuts(self.unit, self.count_opener, self.close_turn)
+
+    @property
+    def chat(self) -> ChatSettings:
+        """How a request becomes a prompt."""
+        return ChatSettings(self.system, self.template_args)
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What came later is recorded only where it is used, so that older runs go on."""
         values: dict[str, Any] = dump(self)
         if self.generator == "hf":
             del values["generator"], values["server"]
         if values["judge_settings"] == JudgeSettings().model_dump():
             del values["judge_settings"]
+        fields = type(self).model_fields
+        for name in _LATER:
+            if values[name] == fields[name].default:
+                del values[name]
         return values
 
 
@@ -105,7 +143,7 @@ class Point:
     @property
     def lengths(self) -> tuple[int, ...]:
         """Every k with the anchors first."""
-        return (NO_PREFILL, *self.prefill.lengths)
+        return (NO_PREFILL, *self.prefill.ks)
 
 
 @dataclass
@@ -141,7 +179,6 @@ def prepare(
     Raises:
         TemplateError: the model's template does not truly continue a prefill.
     """
-    chat = ChatSettings(settings.system, settings.template_args)
     turned = _already_turning(items, judge)
     points, excluded = [], []
     for item in items:
@@ -151,11 +188,12 @@ def prepare(
         opener = opener_for(item.pair_key, settings.openers)
         prefill = build_prefill(
             tokenizer,
-            chat,
+            settings.chat,
             request=item.request,
             opener=opener,
             answer=item.response,
             ks=(OPENER_ONLY, *settings.ks),
+            cuts=settings.cuts,
         )
         if prefill is None:
             excluded.append({"item": item.id, "kind": item.kind, "why": "shorter than largest k"})
@@ -165,7 +203,7 @@ def prepare(
             points.append(Point(item, opener, prefill, conversation))
     if not points:
         raise UserError(
-            f"no item of {settings.data} has {max(settings.ks)} tokens; give smaller --ks"
+            f"no item of {settings.data} has {max(settings.ks)} {settings.unit}; give smaller --ks"
         )
     return points, excluded
 
@@ -191,14 +229,14 @@ def run_settings(
     settings: EvalSettings, loaded: LoadedModel, judge: Judge, points: Sequence[Point]
 ) -> dict[str, Any]:
     """What ``run.json`` holds: everything that decides the rows, and nothing about when."""
-    chat = ChatSettings(settings.system, settings.template_args)
     return {
         "kind": "eval",
         "settings": settings.model_dump(mode="json"),
         "model_revision": loaded.revision,
         "model_dtype": str(getattr(loaded.model, "dtype", "")),
         "template_hash": content_id(str(loaded.tokenizer.chat_template)),
-        "prompt_example": render(loaded.tokenizer, points[0].item.request, chat),
+        "prompt_example": render(loaded.tokenizer, points[0].item.request, settings.chat),
+        **_where_prefills_stand(settings, loaded.tokenizer, points),
         "boundary_merge": max(p.prefill.boundary_merge for p in points),
         "benchmark_hash": items_hash([p.item for p in points]),
         "judge": {"name": judge.name, "digest": judge.digest},
@@ -207,6 +245,19 @@ def run_settings(
         },
         "python": platform.python_version(),
     }
+
+
+def _where_prefills_stand(
+    settings: EvalSettings, tokenizer: Any, points: Sequence[Point]
+) -> dict[str, Any]:
+    """Shown where it is not simply behind the prompt, between two tokens."""
+    first = points[0].prefill
+    found: dict[str, Any] = {}
+    if first.turn.head != first.turn.prompt or settings.close_turn:
+        found["prefilled_example"] = decode(tokenizer, first.start(max(first.ks)))
+    if settings.unit == "words" and not settings.close_turn:
+        found["cuts_inside_tokens"] = sum(len(p.prefill.apart) for p in points)
+    return found
 
 
 def evaluate(
@@ -275,6 +326,7 @@ def _all_rows(
         paths = iter(next(sampled))
         for point in batch:
             own = [path for _ in jobs_of(point) for path in next(paths)]
+            own.sort(key=lambda path: (path.k, path.index))
             rows = on_disk.get(point.item.id)
             if rows is None:
                 rows = _path_rows(point, own, generator.tokenizer)
@@ -291,27 +343,25 @@ def _blocks(log: store.BlockLog) -> dict[str, list[dict[str, Any]]]:
 
 
 def jobs_of(point: Point) -> list[Job]:
-    """All lengths in one job; the bare prompt apart where a boundary merge keeps it out."""
+    """All lengths in one job; in one of its own what does not begin with the same ids.
+
+    That is the bare prompt where a boundary merge keeps it out, and what is ``Prefill.apart``.
+    """
     prefill = point.prefill
     bare = (NO_PREFILL, len(prefill.prompt_ids))
     lengths = tuple(prefill.lengths.items())
     if prefill.ids[: bare[1]] == prefill.prompt_ids:
         parts = [(prefill.ids, (bare, *lengths))]
     else:
-        parts = [(prefill.prompt_ids, (bare,)), (prefill.ids, lengths)]
+        parts = [(prefill.prompt_ids, (bare,)), *([(prefill.ids, lengths)] if lengths else [])]
+    parts += [(ids, ((k, len(ids)),)) for k, ids in prefill.apart.items()]
     return [Job(point.item.id, ids, ks, point.conversation, bare[1]) for ids, ks in parts]
 
 
 def _path_rows(point: Point, paths: Sequence[SampledPath], tokenizer: Any) -> list[dict[str, Any]]:
     prefill, rows = point.prefill, []
-    prompt_ids = list(prefill.prompt_ids)
-    starts = {k: list(prefill.ids[:n]) for k, n in prefill.lengths.items()} | {
-        NO_PREFILL: prompt_ids
-    }
-    texts = {
-        k: continuation_text(tokenizer, prompt_ids, ids[len(prompt_ids) :])
-        for k, ids in starts.items()
-    }
+    starts = {k: prefill.start(k) for k in prefill.ks} | {NO_PREFILL: prefill.prompt_ids}
+    texts = {**prefill.texts, NO_PREFILL: ""}
     for path in paths:
         text = path.text
         if text is None:

@@ -11,10 +11,11 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from coursecorrect.chat import ChatSettings
 from coursecorrect.cut import count_words, whole_sentences
 from coursecorrect.generate.base import Generator, Job, Sampling, continuation_text
 from coursecorrect.judge.base import Judge
-from coursecorrect.prefill import OPENER_ONLY, ChatSettings, Prefill, build_prefill
+from coursecorrect.prefill import OPENER_ONLY, Prefill, build_prefill
 from coursecorrect.store import BlockLog, read_jsonl
 from coursecorrect.types import Continuation, Item
 

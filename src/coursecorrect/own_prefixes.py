@@ -1,7 +1,8 @@
 """On-policy prefixes: the harmful answers that a model wrote itself, to measure it on.
 
-A foreign answer, written by a person or another model, may read so unlike the model's own text that
-it turns away for the style alone. What it wrote after the opener is nearer to what a user would see.
+A foreign answer, written by a person or another model, may read so unlike the model's own text
+that it turns away for the style alone. What it wrote itself after the opener is nearer to what a
+user would see.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def write_own_prefixes(
     found = load_run(run)
     items, lacking = own_items(found.model, found.items, found.paths, found.verdicts, judge)
     if not items:
-        raise UserError(f"{run} has no path at 'opener only' that could be taken; sample more paths")
+        raise UserError(f"{run}: no path at 'opener only' could be taken; sample more paths")
     store.write_jsonl(out, [item.model_dump(mode="json", exclude_none=True) for item in items])
     return {"items": dict(Counter(item.kind.value for item in items)), "without": lacking}
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
+from coursecorrect.chat import ChatSettings, encode, render
 from coursecorrect.correct.base import CorrectionTask
 from coursecorrect.cut import whole_sentences
 from coursecorrect.errors import UserError
 from coursecorrect.models import ModelSettings, load
-from coursecorrect.prefill import ChatSettings, encode, render
 from coursecorrect.types import settings_hash
 
 

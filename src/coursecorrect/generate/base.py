@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
+from coursecorrect.chat import decode
 from coursecorrect.types import Record, content_id
 
 
@@ -87,11 +88,5 @@ def continuation_text(tokenizer: Any, before: Sequence[int], after: Sequence[int
 
     A character whose bytes are split between the two belongs to the continuation.
     """
-    head = _decode(tokenizer, before).rstrip("\ufffd")
-    return _decode(tokenizer, [*before, *after])[len(head) :]
-
-
-def _decode(tokenizer: Any, ids: Sequence[int]) -> str:
-    return str(
-        tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    )
+    head = decode(tokenizer, before).rstrip("\ufffd")
+    return decode(tokenizer, [*before, *after])[len(head) :]

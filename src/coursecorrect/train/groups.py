@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from coursecorrect.chat import ChatSettings, encode, render
 from coursecorrect.errors import DataError
-from coursecorrect.prefill import ChatSettings, encode, render
 
 
 @dataclass(frozen=True)

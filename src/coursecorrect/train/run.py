@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from coursecorrect import store
+from coursecorrect.chat import ChatSettings
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.models import LoadedModel, load, resolve, revision
-from coursecorrect.prefill import ChatSettings
 from coursecorrect.train.groups import TokenGroup, token_groups
 from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.types import settings_hash
