@@ -139,7 +139,7 @@ def judge_file(texts: Path, judge: str, out: Path) -> dict[str, int]:
     Raises:
         DataError: a row lacks a field or has a wrong type (names file:line and field).
     """
-    rows = [_continuation(row, f"{texts}:{number}") for number, row in store.read_jsonl(texts)]
+    rows = [continuation_of(row, f"{texts}:{number}") for number, row in store.read_jsonl(texts)]
     judged = get_judge(judge).judge(rows)
     store.write_jsonl(
         out,
@@ -151,7 +151,12 @@ def judge_file(texts: Path, judge: str, out: Path) -> dict[str, int]:
     return dict(Counter(result.verdict.value for result in judged))
 
 
-def _continuation(row: dict[str, Any], where: str) -> Continuation:
+def continuation_of(row: dict[str, Any], where: str) -> Continuation:
+    """A row as what a judge sees; ``where`` names it in the error.
+
+    Raises:
+        DataError: a field is missing or has a wrong type.
+    """
     known = {key: row[key] for key in Continuation.model_fields if key in row}
     try:
         return Continuation.model_validate(known)
@@ -176,7 +181,7 @@ def judge_agreement(judge: str, part: str = "locked") -> Agreement:
     rows = [row for row in built_in_labels() if row["part"] == part]
     if not rows:
         raise UserError(f"there are no labels of part {part!r}; choose dev or locked")
-    judged = known_judge.judge([_continuation(row, row["id"]) for row in rows])
+    judged = known_judge.judge([continuation_of(row, row["id"]) for row in rows])
     return agreement(
         [row["label"] for row in rows],
         [result.verdict.value for result in judged],
