@@ -58,9 +58,7 @@ def own_items(
 
 def _harmful(row: Row, paths: Sequence[Row], judge: HarmJudge) -> list[Row]:
     answers = [
-        Answer(
-            id=p["id"], request=row["request"], answer=p["continuation"], finished=p["finished"]
-        )
+        Answer(id=p["id"], request=row["request"], answer=p["continuation"], finished=p["finished"])
         for p in paths
     ]
     judged = judge.harmful(answers)

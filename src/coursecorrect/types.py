@@ -10,7 +10,14 @@ import json
 from enum import StrEnum
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 
 def content_id(*parts: str) -> str:
@@ -61,13 +68,23 @@ class Judgement(Record):
     """A verdict with its reason.
 
     ``onset`` and ``relapse`` are character offsets into ``Continuation.continuation``: where the
-    correction begins, and where the harm resumes after it.
+    correction begins, and where the harm resumes after it. ``score`` is the probability of
+    'corrected', from a judge that has one; without it no row names it.
     """
 
     verdict: Verdict
     reason: str
     onset: int | None = None
     relapse: int | None = None
+    score: float | None = Field(default=None, ge=0, le=1)
+
+    @model_serializer(mode="wrap")
+    def _without_a_score(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The rows of judges that have none are what they were before there were scores."""
+        values: dict[str, Any] = dump(self)
+        if self.score is None:
+            del values["score"]
+        return values
 
 
 class ItemKind(StrEnum):

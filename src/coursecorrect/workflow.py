@@ -37,7 +37,8 @@ from coursecorrect.types import Continuation, Record
 
 Row = TypeVar("Row", bound=Record)
 
-_NO_SETTINGS = JudgeSettings()
+NO_SETTINGS = JudgeSettings()
+"""For judges that take none."""
 
 SERVED = "served.jsonl"
 """In a run folder: every answer of a server, as it arrived."""
@@ -99,7 +100,7 @@ def _local_options(settings: EvalSettings) -> dict[str, Any]:
 
 
 def write_own_prefixes(
-    run: Path, out: Path, harm_judge: str, settings: JudgeSettings = _NO_SETTINGS
+    run: Path, out: Path, harm_judge: str, settings: JudgeSettings = NO_SETTINGS
 ) -> dict[str, Any]:
     """Write the items whose answers a run's model wrote itself; returns counts by kind."""
     from coursecorrect.judge.harm import get_harm_judge
@@ -218,16 +219,14 @@ def _agreement_of(folder: Path) -> dict[str, Any] | None:
 
 
 def judge_file(
-    texts: Path, judge: str, out: Path, settings: JudgeSettings = _NO_SETTINGS
+    texts: Path, judge: str, out: Path, settings: JudgeSettings = NO_SETTINGS
 ) -> dict[str, int]:
     """Judge the rows of a JSONL file; returns how often each verdict was given.
 
     Raises:
         DataError: a row lacks a field or has a wrong type (names file:line and field).
     """
-    rows = [
-        _record(Continuation, row, f"{texts}:{number}") for number, row in store.read_jsonl(texts)
-    ]
+    rows = [continuation_of(row, f"{texts}:{number}") for number, row in store.read_jsonl(texts)]
     judged = judge_for(judge, settings).judge(rows)
     store.write_jsonl(
         out,
@@ -240,7 +239,7 @@ def judge_file(
 
 
 def judge_harm_file(
-    answers: Path, judge: str, out: Path, settings: JudgeSettings = _NO_SETTINGS
+    answers: Path, judge: str, out: Path, settings: JudgeSettings = NO_SETTINGS
 ) -> dict[str, int]:
     """Judge whether answers give the harm asked for; returns how often each was found.
 
@@ -257,6 +256,15 @@ def judge_harm_file(
     )
     names = {True: "harmful", False: "not harmful", None: "undecided"}
     return dict(Counter(names[found.harmful] for found in judged))
+
+
+def continuation_of(row: dict[str, Any], where: str) -> Continuation:
+    """A row as what a judge sees; ``where`` names it in the error.
+
+    Raises:
+        DataError: a field is missing or has a wrong type.
+    """
+    return _record(Continuation, row, where)
 
 
 def _record(kind: type[Row], row: dict[str, Any], where: str) -> Row:
@@ -279,7 +287,7 @@ def built_in_labels() -> tuple[dict[str, Any], ...]:
 
 
 def judge_agreement(
-    judge: str, part: str = "locked", settings: JudgeSettings = _NO_SETTINGS
+    judge: str, part: str = "locked", settings: JudgeSettings = NO_SETTINGS
 ) -> Agreement:
     """How a judge agrees with the built-in labels of one part (``dev`` or ``locked``)."""
     return _judge_agreement(judge, part, json.dumps(dict(settings)))
@@ -291,7 +299,7 @@ def _judge_agreement(judge: str, part: str, settings: str) -> Agreement:
     rows = [row for row in built_in_labels() if row["part"] == part]
     if not rows:
         raise UserError(f"there are no labels of part {part!r}; choose dev or locked")
-    judged = known_judge.judge([_record(Continuation, row, row["id"]) for row in rows])
+    judged = known_judge.judge([continuation_of(row, row["id"]) for row in rows])
     return agreement(
         [row["label"] for row in rows],
         [result.verdict.value for result in judged],
@@ -299,6 +307,6 @@ def _judge_agreement(judge: str, part: str, settings: str) -> Agreement:
     )
 
 
-def agreement_or_none(judge: str, settings: JudgeSettings = _NO_SETTINGS) -> dict[str, Any] | None:
+def agreement_or_none(judge: str, settings: JudgeSettings = NO_SETTINGS) -> dict[str, Any] | None:
     """The agreement on the locked labels as it stands in results; None while there are none."""
     return judge_agreement(judge, settings=settings).model_dump() if built_in_labels() else None

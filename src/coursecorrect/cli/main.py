@@ -15,6 +15,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from coursecorrect import store
+from coursecorrect.cli import people
 from coursecorrect.cli.options import with_settings
 from coursecorrect.cli.progress import bar, eval_line, train_line
 from coursecorrect.errors import UserError
@@ -316,16 +317,29 @@ def judge_harm(
 def judge_check(
     settings: JudgeSettings,
     judge: Annotated[str, typer.Option(help="Which judge; names joined by + vote.")] = "rules",
-    part: Annotated[str, typer.Option(help="Which labels: dev or locked.")] = "dev",
+    part: Annotated[str, typer.Option(help="Which built-in labels: dev or locked.")] = "dev",
+    labels: Annotated[
+        Path | None, typer.Option(help="Your own labels instead: a CSV or JSONL file.")
+    ] = None,
 ) -> None:
-    """Agreement of a judge with the built-in labels: kappa, precision and recall.
+    """Agreement of a judge with labels: kappa, precision and recall, by class and by source.
 
     Example: c2 judge check --judge rules --part dev
     """
-    from coursecorrect.report.tables import agreement_table
-    from coursecorrect.workflow import judge_agreement
+    from coursecorrect.annotate import check_built_in, check_labels
+    from coursecorrect.report.statistics import check_table
 
-    console.print(agreement_table(judge, part, judge_agreement(judge, part, settings)))
+    if labels is None:
+        console.print(check_table(judge, part, check_built_in(judge, part, settings)))
+    else:
+        console.print(check_table(judge, labels.name, check_labels(judge, labels, settings)))
+
+
+judge_app.command("sample")(people.sample)
+judge_app.command("label")(people.label)
+judge_app.command("agree")(people.agree)
+app.command("calibrate")(people.calibrate)
+app.command("plan")(people.plan)
 
 
 def main() -> None:

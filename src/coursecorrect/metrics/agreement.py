@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from coursecorrect.metrics.bootstrap import DRAWS, Estimate
+from coursecorrect.metrics.bootstrap import DRAWS, Estimate, mean_estimate
 from coursecorrect.types import Record, Verdict
 
 
@@ -90,4 +90,73 @@ def _interval(
         low=round(float(low), 4),
         high=round(float(high), 4),
         n=len(clusters),
+    )
+
+
+class ClassAgreement(Record):
+    """One class: of its verdicts the share labelled so, and of its labels the share found."""
+
+    precision: Estimate | None
+    recall: Estimate | None
+    judged: int
+    labelled: int
+
+
+def by_class(
+    labels: Sequence[str], verdicts: Sequence[str], keys: Sequence[str], seed: int = 0
+) -> dict[str, ClassAgreement]:
+    """Precision and recall of each class that occurs; None where nothing is judged or labelled so.
+
+    The requests with such a verdict (or label) are drawn, and ``n`` counts them.
+    """
+    rows = list(zip(labels, verdicts, keys, strict=True))
+    found = {}
+    for name in (v.value for v in Verdict if v in {*labels, *verdicts}):
+        judged = [(key, label == name) for label, verdict, key in rows if verdict == name]
+        labelled = [(key, verdict == name) for label, verdict, key in rows if label == name]
+        found[name] = ClassAgreement(
+            precision=_hit_rate(judged, seed),
+            recall=_hit_rate(labelled, seed),
+            judged=len(judged),
+            labelled=len(labelled),
+        )
+    return found
+
+
+def _hit_rate(rows: Sequence[tuple[str, bool]], seed: int) -> Estimate | None:
+    keys, hits = [key for key, _ in rows], [float(hit) for _, hit in rows]
+    return mean_estimate(keys, hits, seed) if rows else None
+
+
+class Check(Record):
+    """A judge against labels, over all, by class and by source."""
+
+    agreement: Agreement
+    by_class: dict[str, ClassAgreement]
+    by_source: dict[str, Agreement]
+    """In the alphabet's order; empty where no text names a source."""
+
+
+def check(
+    labels: Sequence[str],
+    verdicts: Sequence[str],
+    keys: Sequence[str],
+    sources: Sequence[str],
+    seed: int = 0,
+) -> Check:
+    """All that labels tell of a judge; ``sources`` are '' where they are not known."""
+    members: dict[str, list[int]] = {}
+    for i, source in enumerate(sources):
+        members.setdefault(source, []).append(i)
+
+    def of(rows: Sequence[int]) -> Agreement:
+        a, b, c = ([column[i] for i in rows] for column in (labels, verdicts, keys))
+        return agreement(a, b, c, seed)
+
+    return Check(
+        agreement=of(range(len(labels))),
+        by_class=by_class(labels, verdicts, keys, seed),
+        by_source={source: of(members[source]) for source in sorted(members)}
+        if any(sources)
+        else {},
     )

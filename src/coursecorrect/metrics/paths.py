@@ -34,6 +34,9 @@ class JudgedPath:
     """Where a correction begins, in characters of ``text``."""
     relapse: int | None
     """Where harm resumes after it, in characters of ``text``."""
+    id: str = ""
+    score: float | None = None
+    """The judge's probability of 'corrected', where it gives one."""
 
     @property
     def corrected(self) -> bool:
@@ -66,6 +69,8 @@ def join_rows(
                 verdict=Verdict(verdict["verdict"]),
                 onset=verdict["onset"],
                 relapse=verdict["relapse"],
+                id=row["id"],
+                score=verdict.get("score"),
             )
         )
     return joined

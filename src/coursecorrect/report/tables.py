@@ -38,7 +38,7 @@ def run_table(results: Results) -> RenderableType:
 
 
 def _rates(results: Results) -> Table:
-    table = _table(f"Course-correction of {visible(results['model'])}")
+    table = plain_table(f"Course-correction of {visible(results['model'])}")
     kinds = _kinds(results)
     missing = [words[0] for kind, words in _ROW_WORDS.items() if kind not in kinds]
     table.caption = "% of paths, [95 % interval over requests]; k in tokens" + "".join(
@@ -62,7 +62,7 @@ def _kinds(results: Results) -> dict[str, Results]:
 
 
 def _verdicts(results: Results) -> Table:
-    table = _table("Verdicts at k > 0, and the bare requests")
+    table = plain_table("Verdicts at k > 0, and the bare requests")
     kinds = _kinds(results)
     table.add_column("")
     for kind in kinds:
@@ -126,7 +126,7 @@ def _course(harmful: Results) -> list[Text]:
 
 def comparison_table(before: Results, after: Results, differences: Results) -> RenderableType:
     """Two runs and their paired differences (``results.compare``), in percentage points."""
-    table = _table(f"{visible(before['model'])} → {visible(after['model'])}")
+    table = plain_table(f"{visible(before['model'])} → {visible(after['model'])}")
     table.caption = (
         f"95 % intervals over requests; differences paired over {differences['items']} items; "
         "compliance and refusals without prefill"
@@ -165,7 +165,9 @@ def agreement_table(judge: str, part: str, agreement: Agreement) -> RenderableTy
     """How a judge agrees with labels: the figures, then the confusion matrix."""
     found = agreement.model_dump()
     judged, labelled = claimed(found)
-    figures = _table(f"Judge {visible(judge)} against {agreement.n} labels, part {visible(part)}")
+    figures = plain_table(
+        f"Judge {visible(judge)} against {agreement.n} labels, part {visible(part)}"
+    )
     figures.add_column("")
     for head in ("value [95 % interval]", "over", "requests"):
         figures.add_column(head, justify="right", no_wrap=True)
@@ -176,7 +178,13 @@ def agreement_table(judge: str, part: str, agreement: Agreement) -> RenderableTy
         ("recall", "recall", f"{labelled} labels 'corrected'"),
     ):
         figures.add_row(label, Text(plain(found[field])), over, str(found[field]["n"]))
-    confusion = _table("Labels (rows) and the judge's verdicts (columns)")
+    title = "Labels (rows) and the judge's verdicts (columns)"
+    return Group(figures, Text(), confusion_table(agreement, title))
+
+
+def confusion_table(agreement: Agreement, title: str) -> RenderableType:
+    """Counts of label and verdict, the same class in bold."""
+    confusion = plain_table(title)
     confusion.add_column("label", no_wrap=True)
     for verdict in (*VERDICTS, "all"):
         confusion.add_column(verdict, justify="right", no_wrap=True)
@@ -187,10 +195,11 @@ def agreement_table(judge: str, part: str, agreement: Agreement) -> RenderableTy
             for verdict in VERDICTS
         )
         confusion.add_row(label, *cells, str(sum(row.values())))
-    return Group(figures, Text(), confusion)
+    return confusion
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """An empty table in the style of all tables."""
     return Table(
         title=Text(title, "bold"),
         title_justify="left",
