@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import made_up_items, quiet
+from conftest import made_up_items, quiet, write_rows
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import UserError
 from coursecorrect.evaluate import EvalSettings
@@ -94,8 +95,11 @@ def test_a_run_without_usable_paths_is_one_line(
         model=ModelSettings(model=str(tiny_model_folder), device="cpu"),
         data=str(items_file(1)),
         ks=(1,),
-        sampling=Sampling(paths=1, max_new_tokens=1),
+        sampling=Sampling(paths=1, max_new_tokens=4),
     )
     measure(settings, tmp_path / "begun", notice=quiet, progress=quiet)
+    verdicts = tmp_path / "begun" / "verdicts-rules.jsonl"
+    rows = [json.loads(line) | {"verdict": "degenerate"} for line in verdicts.open()]
+    write_rows(verdicts, rows)
     with pytest.raises(UserError, match="sample more paths"):
         write_own_prefixes(tmp_path / "begun", tmp_path / "own.jsonl", "rules")
