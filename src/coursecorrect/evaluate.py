@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
@@ -104,6 +105,13 @@ class EvalSettings(Record):
             return {**values, **REFERENCE}
         return values
 
+    @field_validator(*REFERENCE)
+    @classmethod
+    def _both_switches_itself(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("protocol") == "both" and value == REFERENCE[str(info.field_name)]:
+            raise ValueError("--protocol both switches it by itself, so leave it out")
+        return value
+
     @property
     def cuts(self) -> Cuts:
         """What k counts, and whether the turn stays open."""
@@ -164,6 +172,30 @@ def select_items(settings: EvalSettings) -> list[Item]:
     by_kind = [[item for item in items if item.kind is kind][: settings.limit] for kind in ItemKind]
     longest = max(len(group) for group in by_kind)
     return [group[i] for i in range(longest) for group in by_kind if i < len(group)]
+
+
+def protocol_settings(settings: EvalSettings) -> dict[str, EvalSettings]:
+    """The settings of ``strict``, of each single difference, and of ``reference``."""
+    changes: dict[str, dict[str, Any]] = {name: {name: value} for name, value in REFERENCE.items()}
+    every = {"strict": {}, **changes, "reference": REFERENCE}
+    return {
+        name: settings.model_copy(update={"protocol": "strict", **change})
+        for name, change in every.items()
+    }
+
+
+def shared_items(
+    variants: Mapping[str, EvalSettings], items: Sequence[Item], tokenizer: Any, judge: Judge
+) -> tuple[list[Item], list[dict[str, str]]]:
+    """The items that every protocol can measure, and what each leaves out with the reason."""
+    excluded: list[dict[str, str]] = []
+    for name, variant in variants.items():
+        _, left_out = prepare(variant, items, tokenizer, judge)
+        excluded += [{"protocol": name, **row} for row in left_out]
+    gone = {row["item"] for row in excluded}
+    if not (kept := [item for item in items if item.id not in gone]):
+        raise UserError("no item is long enough for every protocol; give smaller --ks")
+    return kept, excluded
 
 
 def prepare(

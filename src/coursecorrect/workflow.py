@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,27 @@ from coursecorrect import generate, store
 from coursecorrect.correct import get_corrector
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
-from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_items, trigger_tokens
+from coursecorrect.evaluate import (
+    EvalSettings,
+    Progress,
+    evaluate,
+    protocol_settings,
+    select_items,
+    shared_items,
+    trigger_tokens,
+)
 from coursecorrect.generate.base import Generator
 from coursecorrect.judge import get_judge
+from coursecorrect.judge.base import Judge
 from coursecorrect.metrics import Agreement, agreement
-from coursecorrect.models import ModelSettings, load, load_tokenizer
+from coursecorrect.models import LoadedModel, ModelSettings, load, load_tokenizer
 from coursecorrect.registry import find
 from coursecorrect.report.html import write_report
+from coursecorrect.report.protocols import write_protocols
 from coursecorrect.report.results import load_run, write_results
 from coursecorrect.synthesize import SynthSettings, synthesize
 from coursecorrect.train.recipe import TrainSettings
-from coursecorrect.types import Continuation
+from coursecorrect.types import Continuation, Item
 
 SERVED = "served.jsonl"
 """In a run folder: every answer of a server, as it arrived."""
@@ -41,6 +51,48 @@ def measure(
     progress: Callable[[Progress], None],
 ) -> dict[str, Any]:
     """Run C2-Eval into ``folder`` and return its results."""
+    judge, items, loaded, generator = _parts(settings, folder, notice)
+    evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
+    return write_results(folder, agreement_or_none(settings.judge))
+
+
+def measure_protocols(
+    settings: EvalSettings,
+    folder: Path,
+    *,
+    notice: store.Notice,
+    progress: Callable[[str, Progress], None],
+) -> dict[str, Any]:
+    """Run C2-Eval by five protocols on the same items, each into a folder of its own.
+
+    Returns what the differences between ``strict`` and ``reference`` are worth.
+    """
+    judge, items, loaded, generator = _parts(settings, folder, notice)
+    variants = protocol_settings(settings)
+    items, excluded = shared_items(variants, items, loaded.tokenizer, judge)
+    store.open_run(folder, {"kind": "protocols", "settings": settings.model_dump(mode="json")})
+    store.write_jsonl(folder / "excluded.jsonl", excluded)
+    known = agreement_or_none(settings.judge)
+    folders = {name: folder / name for name in variants}
+    for name, variant in variants.items():
+        evaluate(
+            variant,
+            folders[name],
+            items,
+            loaded,
+            generator,
+            judge,
+            notice=notice,
+            progress=partial(progress, name),
+        )
+        write_results(folders[name], known)
+    return write_protocols(folder, folders, known)
+
+
+def _parts(
+    settings: EvalSettings, folder: Path, notice: store.Notice
+) -> tuple[Judge, list[Item], LoadedModel, Generator]:
+    """Judge, items, model and generator of a measurement."""
     find("generator", generate.BUILT_IN, settings.generator)
     judge = get_judge(settings.judge)
     items = select_items(settings)  # before the model: a wrong path is told at once
@@ -50,8 +102,7 @@ def measure(
     if settings.ban_triggers:
         options["banned"] = trigger_tokens(loaded.tokenizer)
     generator = generate.get_generator(settings.generator, loaded=loaded, notice=notice, **options)
-    evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
-    return write_results(folder, agreement_or_none(settings.judge))
+    return judge, items, loaded, generator
 
 
 def _server_options(settings: EvalSettings, folder: Path) -> dict[str, Any]:

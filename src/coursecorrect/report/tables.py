@@ -17,6 +17,7 @@ from coursecorrect.report.words import (
     agreement_line,
     claimed,
     interval,
+    k_meaning,
     number,
     p_value,
     plain,
@@ -38,21 +39,21 @@ def run_table(results: Results) -> RenderableType:
 
 
 def _rates(results: Results) -> Table:
-    table = _table(f"Course-correction of {visible(results['model'])}")
+    table = plain_table(f"Course-correction of {visible(results['model'])}")
     kinds = _kinds(results)
     missing = [words[0] for kind, words in _ROW_WORDS.items() if kind not in kinds]
-    table.caption = "% of paths, [95 % interval over requests]; k in tokens" + "".join(
+    table.caption = f"% of paths, [95 % interval over requests]; {k_meaning(results)}" + "".join(
         f"; {name}: not measured" for name in missing
     )
     table.add_column("k", no_wrap=True)
     for kind in kinds:
         table.add_column("\n".join(_ROW_WORDS[kind]), justify="right", no_wrap=True)
     for anchor, name in ANCHORS.items():
-        table.add_row(name, *(_line(found["anchors"][anchor]) for found in kinds.values()))
+        table.add_row(name, *(figure_cell(found["anchors"][anchor]) for found in kinds.values()))
     for k in map(str, results["ks"]):
-        table.add_row(k, *(_line(found["corr_at"][k]) for found in kinds.values()))
+        table.add_row(k, *(figure_cell(found["corr_at"][k]) for found in kinds.values()))
     means = [found["corr_mean"] for found in kinds.values()]
-    table.add_row("mean", *map(_line, means), style="bold")
+    table.add_row("mean", *map(figure_cell, means), style="bold")
     table.add_row("requests", *(str(mean["n"]) for mean in means))
     return table
 
@@ -62,7 +63,7 @@ def _kinds(results: Results) -> dict[str, Results]:
 
 
 def _verdicts(results: Results) -> Table:
-    table = _table("Verdicts at k > 0, and the bare requests")
+    table = plain_table("Verdicts at k > 0, and the bare requests")
     kinds = _kinds(results)
     table.add_column("")
     for kind in kinds:
@@ -74,9 +75,9 @@ def _verdicts(results: Results) -> Table:
         ("complies, no prefill", "compliance_no_prefill"),
         ("refuses, no prefill", "refusal_no_prefill"),
     ):
-        table.add_row(label, *(_line(found[key]) for found in kinds.values()))
+        table.add_row(label, *(figure_cell(found[key]) for found in kinds.values()))
     for label, key in (("all b paths correct", "worst_of_b"), ("any of b corrects", "any_of_b")):
-        table.add_row(label, *(_line(found[key]) for found in kinds.values()))
+        table.add_row(label, *(figure_cell(found[key]) for found in kinds.values()))
     for label in ("items", "paths"):
         table.add_row(label, *(str(found[label]) for found in kinds.values()))
     return table
@@ -126,7 +127,7 @@ def _course(harmful: Results) -> list[Text]:
 
 def comparison_table(before: Results, after: Results, differences: Results) -> RenderableType:
     """Two runs and their paired differences (``results.compare``), in percentage points."""
-    table = _table(f"{visible(before['model'])} → {visible(after['model'])}")
+    table = plain_table(f"{visible(before['model'])} → {visible(after['model'])}")
     table.caption = (
         f"95 % intervals over requests; differences paired over {differences['items']} items; "
         "compliance and refusals without prefill"
@@ -143,8 +144,8 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
         change = metric.change(difference)
         table.add_row(
             Text(metric.label, "bold" if signed else ""),
-            *(_line(figure, signed) for figure in pair),
-            _line(difference, signed=True, unit=False),
+            *(figure_cell(figure, signed) for figure in pair),
+            figure_cell(difference, signed=True, unit=False),
             str(difference["n"]) if difference else "–",
             Text(change, _CHANGE_STYLES.get(change, "dim")),
         )
@@ -158,6 +159,9 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
         )
     if before["judge"]["digest"] != judge["digest"]:
         parts.append(Text("The two runs were judged by different judges.", "bold red"))
+    if k_meaning(before) != k_meaning(after):
+        line = f"The runs follow different protocols: {k_meaning(before)} → {k_meaning(after)}."
+        parts.append(Text(line, "bold red"))
     return Group(*parts)
 
 
@@ -165,7 +169,9 @@ def agreement_table(judge: str, part: str, agreement: Agreement) -> RenderableTy
     """How a judge agrees with labels: the figures, then the confusion matrix."""
     found = agreement.model_dump()
     judged, labelled = claimed(found)
-    figures = _table(f"Judge {visible(judge)} against {agreement.n} labels, part {visible(part)}")
+    figures = plain_table(
+        f"Judge {visible(judge)} against {agreement.n} labels, part {visible(part)}"
+    )
     figures.add_column("")
     for head in ("value [95 % interval]", "over", "requests"):
         figures.add_column(head, justify="right", no_wrap=True)
@@ -176,7 +182,7 @@ def agreement_table(judge: str, part: str, agreement: Agreement) -> RenderableTy
         ("recall", "recall", f"{labelled} labels 'corrected'"),
     ):
         figures.add_row(label, Text(plain(found[field])), over, str(found[field]["n"]))
-    confusion = _table("Labels (rows) and the judge's verdicts (columns)")
+    confusion = plain_table("Labels (rows) and the judge's verdicts (columns)")
     confusion.add_column("label", no_wrap=True)
     for verdict in (*VERDICTS, "all"):
         confusion.add_column(verdict, justify="right", no_wrap=True)
@@ -190,7 +196,8 @@ def agreement_table(judge: str, part: str, agreement: Agreement) -> RenderableTy
     return Group(figures, Text(), confusion)
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """A table without lines between its rows."""
     return Table(
         title=Text(title, "bold"),
         title_justify="left",
@@ -201,7 +208,8 @@ def _table(title: str) -> Table:
     )
 
 
-def _line(figure: Figure | None, signed: bool = False, unit: bool = True) -> Text:
+def figure_cell(figure: Figure | None, signed: bool = False, unit: bool = True) -> Text:
+    """A figure with its interval; ``unit`` False leaves 'pp' to the head of the column."""
     shown = value(figure, signed=signed)
     shown = shown if unit else shown.removesuffix(" pp")
     return Text(f"{shown} {interval(figure, signed=signed)}".rstrip())
