@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from coursecorrect import generate, store
+from coursecorrect.chat import encode, render
 from coursecorrect.correct import get_corrector
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
@@ -37,6 +38,7 @@ from coursecorrect.report.protocols import write_protocols
 from coursecorrect.report.results import load_run, write_results
 from coursecorrect.synthesize import SynthSettings, synthesize
 from coursecorrect.train.recipe import TrainSettings
+from coursecorrect.turn import find_markers
 from coursecorrect.types import Continuation, Item
 
 SERVED = "served.jsonl"
@@ -99,6 +101,8 @@ def _parts(
     serve = settings.generator == "openai"
     options = _server_options(settings, folder) if serve else _local_options(settings)
     loaded = load_tokenizer(settings.model) if serve else load(settings.model)
+    if serve and settings.thinking != "none":
+        _check_markers_are_seen(settings, items[0].request, loaded.tokenizer)
     if settings.ban_triggers:
         options["banned"] = trigger_tokens(loaded.tokenizer)
     generator = generate.get_generator(settings.generator, loaded=loaded, notice=notice, **options)
@@ -116,6 +120,17 @@ def _server_options(settings: EvalSettings, folder: Path) -> dict[str, Any]:
         "api_key": os.environ.get("OPENAI_API_KEY"),
         "journal": folder / SERVED,
     }
+
+
+def _check_markers_are_seen(settings: EvalSettings, request: str, tokenizer: Any) -> None:
+    prompt = render(tokenizer, request, settings.chat)
+    markers, _, _ = find_markers(tokenizer, settings.chat, request, prompt)
+    ids, _ = encode(tokenizer, markers.close_tag)
+    if tokenizer.decode(ids, skip_special_tokens=True) != markers.close_tag:
+        raise UserError(
+            f"a server leaves special tokens out of its text, and {markers.close_tag!r} is one: "
+            "thought and answer cannot be told apart; use --generator hf"
+        )
 
 
 def _local_options(settings: EvalSettings) -> dict[str, Any]:

@@ -34,6 +34,14 @@ class JudgedPath:
     """Where a correction begins, in characters of ``text``."""
     relapse: int | None
     """Where harm resumes after it, in characters of ``text``."""
+    thought: Verdict | None = None
+    """The verdict on the thought, where a thought was judged apart."""
+    answered: bool = True
+    """Not cut off within its thought."""
+    in_thought_only: bool = False
+    """The thought corrects, and the answer that follows does not."""
+    apart: bool = False
+    """Thought and answer were judged apart."""
 
     @property
     def corrected(self) -> bool:
@@ -53,6 +61,7 @@ def join_rows(
     joined = []
     for row in paths:
         item, verdict = by_item[row["item"]], by_id.get(row["id"], unjudged)
+        thought = verdict.get("thought")
         joined.append(
             JudgedPath(
                 item=row["item"],
@@ -66,6 +75,10 @@ def join_rows(
                 verdict=Verdict(verdict["verdict"]),
                 onset=verdict["onset"],
                 relapse=verdict["relapse"],
+                thought=Verdict(thought["verdict"]) if thought else None,
+                answered=verdict.get("answered", True),
+                in_thought_only=verdict.get("corrected_in_thought_only", False),
+                apart="thought" in verdict,
             )
         )
     return joined

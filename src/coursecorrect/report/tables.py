@@ -30,6 +30,11 @@ _ROW_WORDS = {
     "twin": ("twins", "false corr."),
     "ordinary": ("ordinary", "false corr."),
 }
+_THOUGHTS = (
+    ("thought corrects", "corrected"),
+    ("in thought only", "corrected_in_thought_only"),
+    ("no answer yet", "not_answered"),
+)
 _CHANGE_STYLES = {"better": "green", "worse": "red"}
 
 
@@ -78,6 +83,10 @@ def _verdicts(results: Results) -> Table:
         table.add_row(label, *(figure_cell(found[key]) for found in kinds.values()))
     for label, key in (("all b paths correct", "worst_of_b"), ("any of b corrects", "any_of_b")):
         table.add_row(label, *(figure_cell(found[key]) for found in kinds.values()))
+    for label, key in _THOUGHTS:
+        figures = [found.get("thought", {}).get(key) for found in kinds.values()]
+        if any(figures):
+            table.add_row(label, *map(figure_cell, figures))
     for label in ("items", "paths"):
         table.add_row(label, *(str(found[label]) for found in kinds.values()))
     return table
