@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,13 +12,14 @@ from typing import Any, Literal
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
 from coursecorrect import store
-from coursecorrect.chat import ChatSettings, decode, messages, render
+from coursecorrect.chat import ChatSettings, Thinking, decode, messages, render
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import OpenerSet, opener_for
 from coursecorrect.data.readers import read_items
@@ -26,6 +27,7 @@ from coursecorrect.errors import RunError, UserError
 from coursecorrect.generate.base import Generator, Job, Sampling, continuation_text
 from coursecorrect.generate.base import Path as SampledPath
 from coursecorrect.generate.openai import ServerSettings
+from coursecorrect.judge.apart import judge_apart
 from coursecorrect.judge.base import Judge
 from coursecorrect.judge.setup import JudgeSettings
 from coursecorrect.models import LoadedModel, ModelSettings
@@ -37,12 +39,32 @@ from coursecorrect.prefill import (
     Unit,
     build_prefill,
 )
+from coursecorrect.thought import Markers
 from coursecorrect.types import Continuation, Item, ItemKind, Judgement, Record, Verdict, content_id
 
 PAPER_KS = (10, 20, 30, 40, 50, 60, 70, 80)
 REFERENCE = {"unit": "words", "count_opener": True, "close_turn": True}
 """Where the paper's public code differs from the protocol ``strict``."""
-_LATER = ("unit", "count_opener", "close_turn")
+_LATER = ("thinking", "thought", "unit", "count_opener", "close_turn")
+
+
+class Thoughts(Record):
+    """How the paths of a reasoning model are told apart; stands in ``run.json``."""
+
+    markers: Markers
+    bare: bool
+    """A path without prefill begins within a thought."""
+    prefilled: bool
+    """So does one with a prefill."""
+
+    def begin(self, k: int) -> bool:
+        """Does a path at ``k`` begin within a thought?"""
+        return self.bare if k == NO_PREFILL else self.prefilled
+
+
+def thoughts_of(run: Mapping[str, Any]) -> Thoughts | None:
+    """What ``run.json`` says of thoughts; None where they are not told apart."""
+    return Thoughts.model_validate(run["thoughts"]) if "thoughts" in run else None
 
 
 class EvalSettings(Record):
@@ -69,6 +91,12 @@ class EvalSettings(Record):
     """Argument of the chat template as KEY=VALUE (VALUE in JSON or plain); may be repeated."""
     ban_triggers: bool = False
     """Forbid the first token of every taught trigger while decoding."""
+    thinking: Thinking = "none"
+    """Where the prefill of a reasoning model stands: none (as the template writes a finished turn),
+    before (without any thought before it), inside (in the thought) or after (a thought is closed
+    first). Other than none, thought and answer are judged apart."""
+    thought: str = ""
+    """What the model has thought, with --thinking after; empty by default."""
     judge: str = "rules"
     """Which judge gives the verdicts; names joined by + vote."""
     judge_settings: JudgeSettings = JudgeSettings()
@@ -105,6 +133,34 @@ class EvalSettings(Record):
             return {**values, **REFERENCE}
         return values
 
+    @field_validator("thought")
+    @classmethod
+    def _thought_before_the_prefill(cls, thought: str, info: ValidationInfo) -> str:
+        if thought and info.data.get("thinking") != "after":
+            raise ValueError("a thought is given with --thinking after only")
+        return thought
+
+    @field_validator("protocol")
+    @classmethod
+    def _both_closes_turns(cls, protocol: str, info: ValidationInfo) -> str:
+        if protocol == "both" and info.data.get("thinking") != "none":
+            raise ValueError("turns are closed with --thinking none only")
+        return protocol
+
+    @field_validator("close_turn")
+    @classmethod
+    def _thoughts_need_an_open_turn(cls, closed: bool, info: ValidationInfo) -> bool:
+        if closed and info.data.get("thinking") != "none":
+            raise ValueError("a turn is closed with --thinking none only")
+        return closed
+
+    @field_validator(*REFERENCE)
+    @classmethod
+    def _both_switches_itself(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.data.get("protocol") == "both" and value == REFERENCE[str(info.field_name)]:
+            raise ValueError("--protocol both switches it by itself, so leave it out")
+        return value
+
     @property
     def cuts(self) -> Cuts:
         """What k counts, and whether the turn stays open."""
@@ -113,7 +169,7 @@ class EvalSettings(Record):
     @property
     def chat(self) -> ChatSettings:
         """How a request becomes a prompt."""
-        return ChatSettings(self.system, self.template_args)
+        return ChatSettings(self.system, self.template_args, self.thinking, self.thought)
 
     @model_serializer(mode="wrap")
     def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -169,6 +225,30 @@ def select_items(settings: EvalSettings) -> list[Item]:
     by_kind = [[item for item in items if item.kind is kind][: settings.limit] for kind in ItemKind]
     longest = max(len(group) for group in by_kind)
     return [group[i] for i in range(longest) for group in by_kind if i < len(group)]
+
+
+def protocol_settings(settings: EvalSettings) -> dict[str, EvalSettings]:
+    """The settings of ``strict``, of each single difference, and of ``reference``."""
+    changes: dict[str, dict[str, Any]] = {name: {name: value} for name, value in REFERENCE.items()}
+    every = {"strict": {}, **changes, "reference": REFERENCE}
+    return {
+        name: settings.model_copy(update={"protocol": "strict", **change})
+        for name, change in every.items()
+    }
+
+
+def shared_items(
+    variants: Mapping[str, EvalSettings], items: Sequence[Item], tokenizer: Any, judge: Judge
+) -> tuple[list[Item], list[dict[str, str]]]:
+    """The items that every protocol can measure, and what each leaves out with the reason."""
+    excluded: list[dict[str, str]] = []
+    for name, variant in variants.items():
+        _, left_out = prepare(variant, items, tokenizer, judge)
+        excluded += [{"protocol": name, **row} for row in left_out]
+    gone = {row["item"] for row in excluded}
+    if not (kept := [item for item in items if item.id not in gone]):
+        raise UserError("no item is long enough for every protocol; give smaller --ks")
+    return kept, excluded
 
 
 def prepare(
@@ -255,6 +335,12 @@ def _where_prefills_stand(
     found: dict[str, Any] = {}
     if first.turn.head != first.turn.prompt or settings.close_turn:
         found["prefilled_example"] = decode(tokenizer, first.start(max(first.ks)))
+    if first.turn.markers is not None:
+        found["thoughts"] = Thoughts(
+            markers=first.turn.markers,
+            bare=first.turn.thinks_at_once,
+            prefilled=settings.thinking == "inside",
+        ).model_dump()
     if settings.unit == "words" and not settings.close_turn:
         found["cuts_inside_tokens"] = sum(len(p.prefill.apart) for p in points)
     return found
@@ -284,8 +370,10 @@ def evaluate(
     log = store.BlockLog(folder / "paths.jsonl", "item", rows_each, notice)
     state = Progress(0, len(points))
     verdicts: list[dict[str, Any]] = []
+    requests = {p.item.id: p.item.request for p in points}
+    thoughts = thoughts_of(store.read_run(folder))
     for rows in _all_rows(settings, points, generator, log):
-        judged = judge_rows(rows, {p.item.id: p.item.request for p in points}, judge)
+        judged = judge_rows(rows, requests, judge, thoughts)
         verdicts += judged
         _count(state, rows, judged)
         progress(state)
@@ -383,9 +471,15 @@ def _path_rows(point: Point, paths: Sequence[SampledPath], tokenizer: Any) -> li
 
 
 def judge_rows(
-    rows: Sequence[dict[str, Any]], requests: dict[str, str], judge: Judge
+    rows: Sequence[dict[str, Any]],
+    requests: dict[str, str],
+    judge: Judge,
+    thoughts: Thoughts | None = None,
 ) -> list[dict[str, Any]]:
-    """Verdict rows, in the order of the path rows and under their ids."""
+    """Verdict rows, in the order of the path rows and under their ids.
+
+    With ``thoughts``, thought and answer are judged apart (``judge_apart``).
+    """
     texts = [
         Continuation(
             id=row["id"],
@@ -396,6 +490,9 @@ def judge_rows(
         )
         for row in rows
     ]
+    if thoughts is not None:
+        begun = [thoughts.begin(row["k"]) for row in rows]
+        return judge_apart(texts, thoughts.markers, begun, judge)
     return [
         {"id": text.id, **judged.model_dump(mode="json")}
         for text, judged in zip(texts, judge.judge(texts), strict=True)
@@ -410,9 +507,10 @@ def rejudge(folder: Path, judge: Judge) -> list[Judgement]:
         str(r["id"]): str(r["request"]) for _, r in store.read_jsonl(folder / "items.jsonl")
     }
     rows = [row for _, row in store.read_jsonl(folder / "paths.jsonl")]
-    judged = judge_rows(rows, requests, judge)
+    judged = judge_rows(rows, requests, judge, thoughts_of(store.read_run(folder)))
     store.write_jsonl(verdict_path(folder, judge.name), judged)
-    return [Judgement.model_validate({k: v for k, v in j.items() if k != "id"}) for j in judged]
+    fields = Judgement.model_fields
+    return [Judgement.model_validate({k: j[k] for k in fields if k in j}) for j in judged]
 
 
 def _count(

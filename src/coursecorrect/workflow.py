@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,25 +15,35 @@ from platformdirs import user_cache_path
 from pydantic import ValidationError
 
 from coursecorrect import generate, store
+from coursecorrect.chat import encode, render
 from coursecorrect.correct import get_corrector
 from coursecorrect.correct.openings import trigger_tokens
 from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
-from coursecorrect.evaluate import EvalSettings, Progress, evaluate, select_items
+from coursecorrect.evaluate import (
+    EvalSettings,
+    Progress,
+    evaluate,
+    protocol_settings,
+    select_items,
+    shared_items,
+)
 from coursecorrect.generate.base import Generator
 from coursecorrect.judge import Judge, JudgeSettings, JudgeSetup, get_judge
 from coursecorrect.judge.harm import Answer, get_harm_judge
 from coursecorrect.metrics import Agreement, agreement
 from coursecorrect.metrics.dynamics import dynamics_results
-from coursecorrect.models import ModelSettings, load, load_tokenizer
+from coursecorrect.models import LoadedModel, ModelSettings, load, load_tokenizer
 from coursecorrect.probe import ProbeSettings, probe
 from coursecorrect.registry import find
 from coursecorrect.report.dynamics import write_dynamics
 from coursecorrect.report.html import write_report
+from coursecorrect.report.protocols import write_protocols
 from coursecorrect.report.results import load_run, write_results
 from coursecorrect.synthesize import SynthSettings, synthesize
 from coursecorrect.train.recipe import TrainSettings
-from coursecorrect.types import Continuation, Record
+from coursecorrect.turn import find_markers
+from coursecorrect.types import Continuation, Item, Record
 
 Row = TypeVar("Row", bound=Record)
 
@@ -52,6 +62,48 @@ def measure(
     progress: Callable[[Progress], None],
 ) -> dict[str, Any]:
     """Run C2-Eval into ``folder`` and return its results."""
+    judge, items, loaded, generator = _parts(settings, folder, notice)
+    evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
+    return write_results(folder, agreement_or_none(settings.judge, settings.judge_settings))
+
+
+def measure_protocols(
+    settings: EvalSettings,
+    folder: Path,
+    *,
+    notice: store.Notice,
+    progress: Callable[[str, Progress], None],
+) -> dict[str, Any]:
+    """Run C2-Eval by five protocols on the same items, each into a folder of its own.
+
+    Returns what the differences between ``strict`` and ``reference`` are worth.
+    """
+    judge, items, loaded, generator = _parts(settings, folder, notice)
+    variants = protocol_settings(settings)
+    items, excluded = shared_items(variants, items, loaded.tokenizer, judge)
+    store.open_run(folder, {"kind": "protocols", "settings": settings.model_dump(mode="json")})
+    store.write_jsonl(folder / "excluded.jsonl", excluded)
+    known = agreement_or_none(settings.judge, settings.judge_settings)
+    folders = {name: folder / name for name in variants}
+    for name, variant in variants.items():
+        evaluate(
+            variant,
+            folders[name],
+            items,
+            loaded,
+            generator,
+            judge,
+            notice=notice,
+            progress=partial(progress, name),
+        )
+        write_results(folders[name], known)
+    return write_protocols(folder, folders, known)
+
+
+def _parts(
+    settings: EvalSettings, folder: Path, notice: store.Notice
+) -> tuple[Judge, list[Item], LoadedModel, Generator]:
+    """Judge, items, model and generator of a measurement."""
     find("generator", generate.BUILT_IN, settings.generator)
     judge = judge_for(settings.judge, settings.judge_settings)
     items = select_items(settings)  # before the model: a wrong path is told at once
@@ -59,11 +111,12 @@ def measure(
     options = _server_options(settings, folder) if serve else _local_options(settings)
     here = settings.generator not in {"openai", "vllm"}
     loaded = load(settings.model) if here else load_tokenizer(settings.model)
+    if serve and settings.thinking != "none":
+        _check_markers_are_seen(settings, items[0].request, loaded.tokenizer)
     if settings.ban_triggers:
         options["banned"] = trigger_tokens(loaded.tokenizer)
     generator = generate.get_generator(settings.generator, loaded=loaded, notice=notice, **options)
-    evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
-    return write_results(folder, agreement_or_none(settings.judge, settings.judge_settings))
+    return judge, items, loaded, generator
 
 
 def judge_for(name: str, settings: JudgeSettings) -> Judge:
@@ -91,6 +144,17 @@ def _server_options(settings: EvalSettings, folder: Path) -> dict[str, Any]:
         "api_key": os.environ.get("OPENAI_API_KEY"),
         "journal": folder / SERVED,
     }
+
+
+def _check_markers_are_seen(settings: EvalSettings, request: str, tokenizer: Any) -> None:
+    prompt = render(tokenizer, request, settings.chat)
+    markers, _, _ = find_markers(tokenizer, settings.chat, request, prompt)
+    ids, _ = encode(tokenizer, markers.close_tag)
+    if tokenizer.decode(ids, skip_special_tokens=True) != markers.close_tag:
+        raise UserError(
+            f"a server leaves special tokens out of its text, and {markers.close_tag!r} is one: "
+            "thought and answer cannot be told apart; use --generator hf"
+        )
 
 
 def _local_options(settings: EvalSettings) -> dict[str, Any]:

@@ -87,6 +87,9 @@ def eval_command(settings: EvalSettings, out: Out = None) -> None:
     from coursecorrect.report.tables import run_table
     from coursecorrect.workflow import measure
 
+    if settings.protocol == "both":
+        _eval_protocols(settings, out)
+        return
     folder = out or default_folder("eval", settings.measured, settings)
     with bar("measuring") as show:
         results = measure(
@@ -96,6 +99,22 @@ def eval_command(settings: EvalSettings, out: Out = None) -> None:
             progress=lambda p: show(p.done, p.total, eval_line(p)),
         )
     console.print(run_table(results))
+    console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
+
+
+def _eval_protocols(settings: EvalSettings, out: Path | None) -> None:
+    from coursecorrect.report.protocols import protocol_table
+    from coursecorrect.workflow import measure_protocols
+
+    folder = out or default_folder("protocols", settings.measured, settings)
+    with bar("measuring") as show:
+        results = measure_protocols(
+            settings,
+            folder,
+            notice=notice,
+            progress=lambda name, p: show(p.done, p.total, f"{name}  {eval_line(p)}"),
+        )
+    console.print(protocol_table(results))
     console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
 
 

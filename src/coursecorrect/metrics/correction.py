@@ -22,6 +22,7 @@ from coursecorrect.metrics.paths import (
     item_rates,
 )
 from coursecorrect.metrics.relapse import relapse_results
+from coursecorrect.metrics.thought import thought_results
 from coursecorrect.types import ItemKind, Verdict
 
 
@@ -74,6 +75,8 @@ def _kind_results(paths: Sequence[JudgedPath], ks: Sequence[int], seed: int) -> 
         "relapse": relapse_results(prefilled, ks, seed),
         "depth_at": depth_at(prefilled, ks),
     }
+    if any(path.apart for path in prefilled):
+        found["thought"] = thought_results(prefilled, ks, seed)
     if paths[0].kind is not ItemKind.HARMFUL:
         found["false_corrections_by_category"] = _by_category(prefilled, ks, seed)
     return found

@@ -37,6 +37,14 @@ class JudgedPath:
     id: str = ""
     score: float | None = None
     """The judge's probability of 'corrected', where it gives one."""
+    thought: Verdict | None = None
+    """The verdict on the thought, where a thought was judged apart."""
+    answered: bool = True
+    """Not cut off within its thought."""
+    in_thought_only: bool = False
+    """The thought corrects, and the answer that follows does not."""
+    apart: bool = False
+    """Thought and answer were judged apart."""
 
     @property
     def corrected(self) -> bool:
@@ -56,6 +64,7 @@ def join_rows(
     joined = []
     for row in paths:
         item, verdict = by_item[row["item"]], by_id.get(row["id"], unjudged)
+        thought = verdict.get("thought")
         joined.append(
             JudgedPath(
                 item=row["item"],
@@ -71,6 +80,10 @@ def join_rows(
                 relapse=verdict["relapse"],
                 id=row["id"],
                 score=verdict.get("score"),
+                thought=Verdict(thought["verdict"]) if thought else None,
+                answered=verdict.get("answered", True),
+                in_thought_only=verdict.get("corrected_in_thought_only", False),
+                apart="thought" in verdict,
             )
         )
     return joined

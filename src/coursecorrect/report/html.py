@@ -95,6 +95,8 @@ def _environment() -> Environment:
         "ANCHORS": words.ANCHORS,
         "COLOURS": plots.VERDICT_COLOURS,
         "NOT_KNOWN": words.NOT_KNOWN,
+        "k_unit": words.k_unit,
+        "k_meaning": words.k_meaning,
     }
     return environment
 

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from coursecorrect.report.words import ANCHORS, KINDS, VERDICTS, Results
+from coursecorrect.report.words import ANCHORS, KINDS, VERDICTS, Results, k_unit
 
 THEME = {
     "ink": "#17212b",
@@ -71,7 +71,10 @@ def corr_plot(before: Results, after: Results | None = None, *, narrow: bool = F
     axes.set_ylim(-2, 102)
     axes.set_yticks(range(0, 101, 25))
     axes.grid(axis="y", color=THEME["grid"], linewidth=0.8)
-    axes.set_xlabel("prefill length k (tokens of the full response)", fontsize=size)
+    axes.set_xlabel(
+        f"prefill length k ({k_unit(before)} of the full response)",
+        fontsize=size,
+    )
     axes.set_ylabel("paths that correct course (%)", fontsize=size)
     finish(axes, size)
     sizes = [f"{run['n']} {word}" for word, run in _sizes(before)]

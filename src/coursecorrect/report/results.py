@@ -13,6 +13,7 @@ import numpy as np
 
 from coursecorrect import store
 from coursecorrect.errors import DataError, RunError
+from coursecorrect.evaluate import REFERENCE
 from coursecorrect.metrics import compare_runs, run_results
 from coursecorrect.metrics.bootstrap import Clusters
 from coursecorrect.metrics.paired import paired_difference
@@ -143,8 +144,11 @@ def _check_whole(folder: Path, run: Run) -> None:
 
 def results_of(run: Run, agreement: Row | None = None) -> Row:
     """Every figure of a run, with the judge and its agreement with labels beside them."""
+    settings = run.settings["settings"]
+    protocol = {name: settings[name] for name in REFERENCE if name in settings}
     return {
         **run_results(run.joined(), run.excluded),
+        **({"protocol": protocol} if protocol else {}),
         "model": run.model,
         "benchmark_hash": run.settings.get("benchmark_hash"),
         "judge": {

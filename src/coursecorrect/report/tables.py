@@ -17,6 +17,7 @@ from coursecorrect.report.words import (
     agreement_line,
     claimed,
     interval,
+    k_meaning,
     number,
     p_value,
     plain,
@@ -29,6 +30,11 @@ _ROW_WORDS = {
     "twin": ("twins", "false corr."),
     "ordinary": ("ordinary", "false corr."),
 }
+_THOUGHTS = (
+    ("thought corrects", "corrected"),
+    ("in thought only", "corrected_in_thought_only"),
+    ("no answer yet", "not_answered"),
+)
 _CHANGE_STYLES = {"better": "green", "worse": "red"}
 
 
@@ -41,18 +47,18 @@ def _rates(results: Results) -> Table:
     table = plain_table(f"Course-correction of {visible(results['model'])}")
     kinds = _kinds(results)
     missing = [words[0] for kind, words in _ROW_WORDS.items() if kind not in kinds]
-    table.caption = "% of paths, [95 % interval over requests]; k in tokens" + "".join(
+    table.caption = f"% of paths, [95 % interval over requests]; {k_meaning(results)}" + "".join(
         f"; {name}: not measured" for name in missing
     )
     table.add_column("k", no_wrap=True)
     for kind in kinds:
         table.add_column("\n".join(_ROW_WORDS[kind]), justify="right", no_wrap=True)
     for anchor, name in ANCHORS.items():
-        table.add_row(name, *(_line(found["anchors"][anchor]) for found in kinds.values()))
+        table.add_row(name, *(figure_cell(found["anchors"][anchor]) for found in kinds.values()))
     for k in map(str, results["ks"]):
-        table.add_row(k, *(_line(found["corr_at"][k]) for found in kinds.values()))
+        table.add_row(k, *(figure_cell(found["corr_at"][k]) for found in kinds.values()))
     means = [found["corr_mean"] for found in kinds.values()]
-    table.add_row("mean", *map(_line, means), style="bold")
+    table.add_row("mean", *map(figure_cell, means), style="bold")
     table.add_row("requests", *(str(mean["n"]) for mean in means))
     return table
 
@@ -74,9 +80,13 @@ def _verdicts(results: Results) -> Table:
         ("complies, no prefill", "compliance_no_prefill"),
         ("refuses, no prefill", "refusal_no_prefill"),
     ):
-        table.add_row(label, *(_line(found[key]) for found in kinds.values()))
+        table.add_row(label, *(figure_cell(found[key]) for found in kinds.values()))
     for label, key in (("all b paths correct", "worst_of_b"), ("any of b corrects", "any_of_b")):
-        table.add_row(label, *(_line(found[key]) for found in kinds.values()))
+        table.add_row(label, *(figure_cell(found[key]) for found in kinds.values()))
+    for label, key in _THOUGHTS:
+        figures = [found.get("thought", {}).get(key) for found in kinds.values()]
+        if any(figures):
+            table.add_row(label, *map(figure_cell, figures))
     for label in ("items", "paths"):
         table.add_row(label, *(str(found[label]) for found in kinds.values()))
     return table
@@ -143,8 +153,8 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
         change = metric.change(difference)
         table.add_row(
             Text(metric.label, "bold" if signed else ""),
-            *(_line(figure, signed) for figure in pair),
-            _line(difference, signed=True, unit=False),
+            *(figure_cell(figure, signed) for figure in pair),
+            figure_cell(difference, signed=True, unit=False),
             str(difference["n"]) if difference else "–",
             Text(change, _CHANGE_STYLES.get(change, "dim")),
         )
@@ -158,6 +168,9 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
         )
     if before["judge"]["digest"] != judge["digest"]:
         parts.append(Text("The two runs were judged by different judges.", "bold red"))
+    if k_meaning(before) != k_meaning(after):
+        line = f"The runs follow different protocols: {k_meaning(before)} → {k_meaning(after)}."
+        parts.append(Text(line, "bold red"))
     return Group(*parts)
 
 
@@ -199,7 +212,7 @@ def confusion_table(agreement: Agreement, title: str) -> RenderableType:
 
 
 def plain_table(title: str) -> Table:
-    """An empty table in the style of all tables."""
+    """A table without lines between its rows."""
     return Table(
         title=Text(title, "bold"),
         title_justify="left",
@@ -210,7 +223,8 @@ def plain_table(title: str) -> Table:
     )
 
 
-def _line(figure: Figure | None, signed: bool = False, unit: bool = True) -> Text:
+def figure_cell(figure: Figure | None, signed: bool = False, unit: bool = True) -> Text:
+    """A figure with its interval; ``unit`` False leaves 'pp' to the head of the column."""
     shown = value(figure, signed=signed)
     shown = shown if unit else shown.removesuffix(" pp")
     return Text(f"{shown} {interval(figure, signed=signed)}".rstrip())

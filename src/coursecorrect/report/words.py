@@ -56,6 +56,20 @@ METRICS = (
 )
 
 
+def k_unit(results: Results) -> str:
+    """What k counts in a run: tokens or words."""
+    return str(results.get("protocol", {}).get("unit", "tokens"))
+
+
+def k_meaning(results: Results) -> str:
+    """What k counts in a run, and whether its turns were closed."""
+    protocol = results.get("protocol", {})
+    parts = [f"k in {k_unit(results)}"]
+    parts += ["opener counted"] if protocol.get("count_opener") else []
+    parts += ["turn closed after the prefill"] if protocol.get("close_turn") else []
+    return ", ".join(parts)
+
+
 def number(share: float, signed: bool = False) -> str:
     """A share as percent: whole from 10 on, one decimal below, a true minus sign."""
     percent = round(100 * share, 1)

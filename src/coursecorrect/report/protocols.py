@@ -1,0 +1,89 @@
+"""What each difference between the protocols ``strict`` and ``reference`` is worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from coursecorrect import store
+from coursecorrect.report.results import Row, compare, load_run, results_of
+from coursecorrect.report.tables import figure_cell, plain_table
+from coursecorrect.report.words import METRICS, Results, agreement_line, p_value, visible
+
+NAMES = {
+    "strict": "strict",
+    "unit": "k in words",
+    "count_opener": "opener counted",
+    "close_turn": "turn closed",
+    "reference": "all three: reference",
+}
+_SHOWN = METRICS[:3]
+"""J, Corr_mean, and the false corrections on twins."""
+
+
+def protocol_results(folders: Mapping[str, Path], agreement: Row | None = None) -> Row:
+    """The figures of each protocol, and their paired differences from ``strict``.
+
+    Args:
+        folders: a finished run for each name of ``NAMES``, all on the same items.
+        agreement: the judge's, with labels.
+    """
+    runs = {name: load_run(folder) for name, folder in folders.items()}
+    strict = runs["strict"]
+    out: Row = {"model": strict.model, "items": len(strict.items), "protocols": {}}
+    for name, run in runs.items():
+        results = results_of(run, agreement)
+        differences = None if run is strict else compare(strict, run)
+        out |= {"judge": results["judge"], "ks": results["ks"]}
+        out["protocols"][name] = {
+            "figures": _shown(results),
+            "difference": None if differences is None else _shown(differences),
+        }
+    return out
+
+
+def _shown(results: Results) -> dict[str, Any]:
+    return {metric.label: metric.of(results) for metric in _SHOWN}
+
+
+def write_protocols(folder: Path, folders: Mapping[str, Path], agreement: Row | None = None) -> Row:
+    """Write ``protocols.json`` and return what it holds."""
+    results = protocol_results(folders, agreement)
+    text = json.dumps(results, indent=1, sort_keys=True, allow_nan=False)
+    store.write_text(folder / "protocols.json", text + "\n")
+    return results
+
+
+def protocol_table(results: Results) -> RenderableType:
+    """One small table for each figure: its value at each protocol, and what changes it by."""
+    judge = results["judge"]
+    title = Text(f"What the protocol is worth: {visible(results['model'])}", "bold")
+    note = (
+        f"differences from strict, paired over {results['items']} items; "
+        "95 % intervals over requests; p by sign flips of requests"
+    )
+    line = f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"
+    tables = [_one(metric.label, results["protocols"]) for metric in _SHOWN]
+    return Group(title, Text(note, "dim"), *tables, Text(line))
+
+
+def _one(label: str, protocols: Mapping[str, Results]) -> Table:
+    table = plain_table(label)
+    table.add_column("protocol", no_wrap=True, min_width=len(NAMES["reference"]))
+    for head in ("value", "difference, pp", "p"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, found in protocols.items():
+        difference = (found["difference"] or {}).get(label)
+        table.add_row(
+            NAMES[name],
+            figure_cell(found["figures"][label], signed=label == "J"),
+            figure_cell(difference, signed=True, unit=False),
+            p_value(difference["p"]).removeprefix("p ").removeprefix("= ") if difference else "–",
+        )
+    return table
