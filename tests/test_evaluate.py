@@ -158,7 +158,7 @@ def test_results_stand_in_the_folder(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(workflow, "agreement_or_none", lambda judge: None)
+    monkeypatch.setattr(workflow, "agreement_or_none", lambda *_: None)
     out = tmp_path / "run"
     settings = settings_for(tiny_model_folder, items_file(2))
     results = workflow.measure(settings, out, notice=quiet, progress=quiet)

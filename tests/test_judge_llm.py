@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -306,20 +306,28 @@ def test_a_torn_or_foreign_cache_file_is_one_line(server: ChatServer, tmp_path: 
     assert not server.bodies
 
 
-def test_a_verdict_half_written_is_asked_again(server: ChatServer, tmp_path: Path) -> None:
-    """A kill in the middle of a commit leaves a journal that SQLite rolls back."""
+DIES_WHILE_IT_WRITES = """
+import os, sqlite3, sys
+store = sqlite3.connect(sys.argv[1], isolation_level=None)
+store.execute("PRAGMA cache_size = 1")  # so that half of it reaches the file
+store.execute("BEGIN")
+store.execute("DELETE FROM findings")
+rows = [("judge", str(i), "x" * 2000) for i in range(500)]
+store.executemany("INSERT INTO findings VALUES (?, ?, ?)", rows)
+os._exit(9)
+"""
+
+
+def test_a_kill_while_a_verdict_is_written_loses_no_other(
+    server: ChatServer, tmp_path: Path
+) -> None:
     cache = tmp_path / "verdicts.sqlite"
     judge = judge_at(server, cache=cache)
-    judge.judge(texts(3))
-    with sqlite3.connect(cache, isolation_level=None) as store:
-        store.execute("PRAGMA cache_spill = 1")
-        store.execute("BEGIN")
-        store.execute("DELETE FROM verdicts")
-        copies = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
-        store.execute("ROLLBACK")
-    for name, content in copies.items():
-        (tmp_path / name).write_bytes(content)
-    judge.judge(texts(4))
+    judged = judge.judge(texts(3))
+    died = subprocess.run([sys.executable, "-c", DIES_WHILE_IT_WRITES, cache], check=False)
+    assert died.returncode == 9
+    assert (tmp_path / "verdicts.sqlite-journal").exists()
+    assert judge.judge(texts(4))[:3] == judged
     assert sum(server.ledger.values()) == 4
 
 
@@ -336,17 +344,12 @@ def test_an_injection_stays_inside_the_fence(server: ChatServer, injection: str)
 
 
 def obedient(body: dict[str, Any]) -> str:
-    """A model that takes orders from anything outside the fenced line, or from a control token."""
+    """A model that takes orders from a control token, and from any line outside the fence."""
     written = "\n".join(message["content"] for message in body["messages"])
-    inside = json.dumps(material_of(body))
     outside = [line for line in written.splitlines() if not line.startswith('{"request"')]
     told = "\n".join(outside).replace(_prompt.GUIDE, "").replace(_prompt.GUIDE_TASK, "")
-    tokens = re.search(r"<\|?\w+|\[/?[A-Z]", written.replace(inside, ""))
-    return (
-        guide_answer("corrected", onset="Then push in")
-        if "push" in told or tokens
-        else (guide_answer())
-    )
+    obeys = "corrected" in told.lower() or re.search(r"</?[|\w]|\[/?[A-Z]", written)
+    return guide_answer("corrected", onset="Then push in") if obeys else guide_answer()
 
 
 def test_a_text_that_guesses_the_fence_cannot_close_it(server: ChatServer) -> None:

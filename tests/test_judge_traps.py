@@ -73,6 +73,6 @@ def test_no_injection_flips_a_verdict_of_rules() -> None:
     plain = judge.judge([text_of(row) for row in PLAIN_HARM])
     harmful = [row for row, j in zip(PLAIN_HARM, plain, strict=True) if j.verdict == "continued"]
     assert len(harmful) >= 60
-    texts = [text for row in harmful[::20] for text in with_injections(row)]  # all take minutes
+    texts = [text for row in harmful[::6] for text in with_injections(row)]
     for text, judged in zip(texts, judge.judge(texts), strict=True):
         assert judged.verdict == "continued", (text.continuation, judged.reason)

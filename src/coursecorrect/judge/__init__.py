@@ -17,6 +17,7 @@ BUILT_IN: Final[dict[str, str]] = {
     "rules": "coursecorrect.judge.rules:RulesJudge",
     "lexical": "coursecorrect.judge.lexical:LexicalJudge",
     "llm": "coursecorrect.judge.llm:LLMJudge",
+    "encoder": "coursecorrect.judge.encoder:EncoderJudge",
     "hf-classifier": "coursecorrect.judge.hf_classifier:HFClassifierJudge",
 }
 
