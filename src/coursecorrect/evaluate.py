@@ -21,6 +21,7 @@ from coursecorrect.generate.base import Generator, Job, Sampling, continuation_t
 from coursecorrect.generate.base import Path as SampledPath
 from coursecorrect.generate.openai import ServerSettings
 from coursecorrect.judge.base import Judge
+from coursecorrect.metrics.until import narrow_enough
 from coursecorrect.models import LoadedModel, ModelSettings
 from coursecorrect.prefill import (
     NO_PREFILL,
@@ -61,6 +62,9 @@ class EvalSettings(Record):
     """Forbid the first token of every taught trigger while decoding."""
     judge: str = "rules"
     """Which judge gives the verdicts."""
+    until: float | None = Field(default=None, gt=0, lt=50)
+    """Stop as soon as the 95 % interval of Corr_mean is ± this many points; items come in an order
+    that their ids decide."""
     batch_rows: int = Field(default=160, ge=1)
     """Rows decoded together; decides which items share a batch."""
 
@@ -77,11 +81,13 @@ class EvalSettings(Record):
         return tuple(sorted(set(ks)))
 
     @model_serializer(mode="wrap")
-    def _without_a_server(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A run without a server records none, as runs did before there were servers."""
+    def _without_the_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A run without a server or a width records none, as runs did before there were any."""
         values: dict[str, Any] = dump(self)
         if self.generator == "hf":
             del values["generator"], values["server"]
+        if self.until is None:
+            del values["until"]
         return values
 
 
@@ -210,6 +216,8 @@ def evaluate(
     ``verdicts-<judge>.jsonl``.
     """
     points, excluded = prepare(settings, items, loaded.tokenizer, judge)
+    if settings.until is not None:
+        points = _in_drawn_order(points)
     store.open_run(folder, run_settings(settings, loaded, judge, points))
     store.write_jsonl(folder / "items.jsonl", [_item_row(p) for p in points])
     store.write_jsonl(folder / "excluded.jsonl", excluded)
@@ -217,12 +225,35 @@ def evaluate(
     log = store.BlockLog(folder / "paths.jsonl", "item", rows_each, notice)
     state = Progress(0, len(points))
     verdicts: list[dict[str, Any]] = []
-    for rows in _all_rows(settings, points, generator, log):
+    harmful: dict[str, float] = {}
+    keys = {p.item.id: p.item.pair_key for p in points}
+
+    def enough() -> bool:
+        return settings.until is not None and narrow_enough(
+            [keys[item] for item in harmful], [*harmful.values()], settings.until / 100
+        )
+
+    for rows in _all_rows(settings, points, generator, log, enough):
         judged = judge_rows(rows, {p.item.id: p.item.request for p in points}, judge)
         verdicts += judged
-        _count(state, rows, judged)
+        hits, prefilled = _count(state, rows, judged)
+        if rows[0]["kind"] == ItemKind.HARMFUL:
+            harmful[rows[0]["item"]] = hits / prefilled
         progress(state)
+    if state.done < len(points):
+        store.write_jsonl(folder / "items.jsonl", [_item_row(p) for p in points[: state.done]])
+        notice(f"stopped after {state.done} of {len(points)} items: ±{settings.until} is reached")
+    elif settings.until is not None and not enough():
+        notice(f"all {len(points)} items are measured, and ±{settings.until} is not reached")
     store.write_jsonl(verdict_path(folder, judge.name), verdicts)
+
+
+def _in_drawn_order(points: Sequence[Point]) -> list[Point]:
+    """Requests in an order that only their keys decide, an item and its twin one after the other.
+
+    The first so many of them are then a fair sample of all, whatever order a file has.
+    """
+    return sorted(points, key=lambda p: (content_id("order", p.item.pair_key), p.item.pair_key))
 
 
 def _item_row(point: Point) -> dict[str, Any]:
@@ -241,9 +272,17 @@ def make_batches(points: Sequence[Point], sampling: Sampling, rows: int) -> list
 
 
 def _all_rows(
-    settings: EvalSettings, points: Sequence[Point], generator: Generator, log: store.BlockLog
+    settings: EvalSettings,
+    points: Sequence[Point],
+    generator: Generator,
+    log: store.BlockLog,
+    enough: Callable[[], bool],
 ) -> Iterator[list[dict[str, Any]]]:
-    """The path rows item by item: those on disk first, then those sampled now."""
+    """The path rows item by item: those on disk first, then those sampled now.
+
+    Before each batch ``enough`` says whether to stop. It is asked between batches alone, and of
+    rows that are the same after a kill, so that the stop is too.
+    """
     on_disk = _blocks(log)
     batches = make_batches(points, settings.sampling, settings.batch_rows)
     # A batch that a kill left half committed is sampled again whole: what shares a batch never
@@ -252,6 +291,8 @@ def _all_rows(
     jobs = [[job for point in batch for job in jobs_of(point)] for batch in missing]
     sampled = generator.sample(jobs, settings.sampling)
     for batch in batches:
+        if enough():
+            return
         if not missing or batch is not missing[0]:
             yield from (on_disk[p.item.id] for p in batch)
             continue
@@ -370,10 +411,12 @@ def rejudge(folder: Path, judge: Judge) -> list[Judgement]:
 
 def _count(
     state: Progress, rows: Sequence[dict[str, Any]], judged: Sequence[dict[str, Any]]
-) -> None:
+) -> tuple[int, int]:
+    """Add one item to the state; returns its corrected paths and all, anchors left out."""
     kind = ItemKind(rows[0]["kind"])
     pairs = [j for r, j in zip(rows, judged, strict=True) if r["k"] > OPENER_ONLY]
     hits = sum(j["verdict"] == Verdict.CORRECTED for j in pairs)
     before = state.corrected.get(kind, (0, 0))
     state.corrected[kind] = (before[0] + hits, before[1] + len(pairs))
     state.done += 1
+    return hits, len(pairs)
