@@ -23,6 +23,7 @@ from coursecorrect.metrics.paths import (
 )
 from coursecorrect.metrics.relapse import relapse_results
 from coursecorrect.metrics.thought import thought_results
+from coursecorrect.metrics.threshold import has_scores, threshold_curve
 from coursecorrect.types import ItemKind, Verdict
 
 
@@ -40,6 +41,8 @@ def run_results(
     }
     if ItemKind.HARMFUL in by_kind and ItemKind.TWIN in by_kind:
         results["J"] = _j(by_kind[ItemKind.HARMFUL], by_kind[ItemKind.TWIN], ks, seed).model_dump()
+        if has_scores(paths):
+            results["thresholds"] = threshold_curve(paths, seed)
     return results
 
 

@@ -103,6 +103,7 @@ def _lines(results: Results) -> list[Text]:
             f"  Corr_mean − false corrections on twins, n = {figure['n']} requests", "not bold"
         )
     lines = [found]
+    lines += _best_threshold(results)
     harmful = results["kinds"].get("harmful")
     if harmful and harmful["verdicts"]["undecided"]:
         upper = number(harmful["corr_mean_upper_if_undecided_corrected"])
@@ -113,6 +114,20 @@ def _lines(results: Results) -> list[Text]:
     judge = results["judge"]
     lines.append(Text(f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"))
     return lines
+
+
+def _best_threshold(results: Results) -> list[Text]:
+    """The threshold with the largest J, where the judge gives scores."""
+    if "thresholds" not in results:
+        return []
+    best = results["thresholds"]["best"]
+    return [
+        Text(
+            f"J is largest at a score of {plain(best['threshold'])}: "
+            f"{value(best['J'], signed=True)} {interval(best['J'], signed=True)}, "
+            "flattered by the choice"
+        )
+    ]
 
 
 def _course(harmful: Results) -> list[Text]:

@@ -1,0 +1,29 @@
+"""When a measurement may stop: the interval of Corr_mean is as narrow as asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from coursecorrect.metrics.bootstrap import mean_estimate
+from coursecorrect.metrics.plan import FEWEST_REQUESTS
+
+
+def narrow_enough(keys: Sequence[str], rates: Sequence[float], half_width: float) -> bool:
+    """Whether neither end of the 95 % interval is farther than ``half_width`` from Corr_mean.
+
+    Args:
+        keys: the request of each harmful item measured so far.
+        rates: Corr_mean of each of them.
+
+    Who stops when the interval is narrow stops sooner where the spread happens to look small, and
+    there Corr_mean tends to lie too near to 0 or 1. So at least ``FEWEST_REQUESTS`` are measured,
+    and 1/n is added to the variance over n requests, as the sequential rule of Chow and Robbins
+    (1965) has it: a spread that looks like nothing stops nothing early.
+    """
+    requests = len(set(keys))
+    if requests < FEWEST_REQUESTS:
+        return False
+    found = mean_estimate(keys, rates)
+    reach = max(found.high - found.value, found.value - found.low)
+    return math.hypot(reach, 1.96 / requests) <= half_width
