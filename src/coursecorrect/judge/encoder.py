@@ -54,7 +54,7 @@ class EncoderJudge:
     def __init__(self) -> None:
         """Raises UserError: the package with the encoder is missing."""
         self._encoder = Encoder(encoder_folder())
-        head = (resources.files(__package__) / HEAD).read_text(encoding="utf-8")
+        head = _fitted()
         self._head = Head(json.loads(head))
         self.digest = content_id(self.name, head, self._encoder.revision)
 
@@ -72,6 +72,16 @@ class EncoderJudge:
                 judged.append(told[i] if i in told else next(found))
                 keep(text, judged[-1])
         return judged
+
+
+def _fitted() -> str:
+    try:
+        return (resources.files(__package__) / HEAD).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            "the encoder judge has no fitted heads in this copy of the package; run "
+            "scripts/fit_encoder_judge.py from the repository"
+        ) from None
 
 
 def without_text(text: Continuation) -> Judgement | None:
