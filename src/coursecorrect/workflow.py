@@ -85,6 +85,7 @@ def measure_protocols(
     store.write_jsonl(folder / "excluded.jsonl", excluded)
     known = agreement_or_none(settings.judge, settings.judge_settings)
     folders = {name: folder / name for name in variants}
+    results: dict[str, dict[str, Any]] = {}
     for name, variant in variants.items():
         evaluate(
             variant,
@@ -96,8 +97,8 @@ def measure_protocols(
             notice=notice,
             progress=partial(progress, name),
         )
-        write_results(folders[name], known)
-    return write_protocols(folder, folders, known)
+        results[name] = write_results(folders[name], known)
+    return write_protocols(folder, folders, results)
 
 
 def _parts(

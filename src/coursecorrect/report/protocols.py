@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coursecorrect import store
-from coursecorrect.report.results import Row, compare, load_run, results_of
+from coursecorrect.report.results import Row, compare, load_run
 from coursecorrect.report.tables import figure_cell, plain_table
 from coursecorrect.report.words import METRICS, Results, agreement_line, p_value, visible
 
@@ -27,37 +27,41 @@ _SHOWN = METRICS[:3]
 """J, Corr_mean, and the false corrections on twins."""
 
 
-def protocol_results(folders: Mapping[str, Path], agreement: Row | None = None) -> Row:
+def protocol_results(folders: Mapping[str, Path], results: Mapping[str, Results]) -> Row:
     """The figures of each protocol, and their paired differences from ``strict``.
 
     Args:
         folders: a finished run for each name of ``NAMES``, all on the same items.
-        agreement: the judge's, with labels.
+        results: of each run.
     """
     runs = {name: load_run(folder) for name, folder in folders.items()}
     strict = runs["strict"]
-    out: Row = {"model": strict.model, "items": len(strict.items), "protocols": {}}
-    for name, run in runs.items():
-        results = results_of(run, agreement)
-        differences = None if run is strict else compare(strict, run)
-        out |= {"judge": results["judge"], "ks": results["ks"]}
-        out["protocols"][name] = {
-            "figures": _shown(results),
-            "difference": None if differences is None else _shown(differences),
-        }
-    return out
+    differences = {name: compare(strict, run) for name, run in runs.items() if run is not strict}
+    return {
+        **{field: results["strict"][field] for field in ("model", "ks", "judge")},
+        "items": len(strict.items),
+        "protocols": {
+            name: {
+                "figures": _shown(results[name]),
+                "difference": _shown(differences[name]) if name in differences else None,
+            }
+            for name in runs
+        },
+    }
 
 
 def _shown(results: Results) -> dict[str, Any]:
     return {metric.label: metric.of(results) for metric in _SHOWN}
 
 
-def write_protocols(folder: Path, folders: Mapping[str, Path], agreement: Row | None = None) -> Row:
+def write_protocols(
+    folder: Path, folders: Mapping[str, Path], results: Mapping[str, Results]
+) -> Row:
     """Write ``protocols.json`` and return what it holds."""
-    results = protocol_results(folders, agreement)
-    text = json.dumps(results, indent=1, sort_keys=True, allow_nan=False)
+    found = protocol_results(folders, results)
+    text = json.dumps(found, indent=1, sort_keys=True, allow_nan=False)
     store.write_text(folder / "protocols.json", text + "\n")
-    return results
+    return found
 
 
 def protocol_table(results: Results) -> RenderableType:
@@ -78,10 +82,11 @@ def _one(label: str, protocols: Mapping[str, Results]) -> Table:
     table.add_column("protocol", no_wrap=True, min_width=len(NAMES["reference"]))
     for head in ("value", "difference, pp", "p"):
         table.add_column(head, justify="right", no_wrap=True)
-    for name, found in protocols.items():
+    for name, shown in NAMES.items():
+        found = protocols[name]
         difference = (found["difference"] or {}).get(label)
         table.add_row(
-            NAMES[name],
+            shown,
             figure_cell(found["figures"][label], signed=label == "J"),
             figure_cell(difference, signed=True, unit=False),
             p_value(difference["p"]).removeprefix("p ").removeprefix("= ") if difference else "–",
