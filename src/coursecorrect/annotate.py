@@ -97,22 +97,24 @@ def label_file(path: Path, ask: Ask) -> tuple[int, int]:
             raise DataError(f"{path}: row {number} has no 'continuation' to label")
     history = [i for i, row in enumerate(rows) if row["label"]]
     skipped: set[int] = set()
-    while (at := _next_open(rows, skipped)) is not None:
+    at = _next_open(rows, skipped)
+    while at is not None:
         answer = ask(rows[at], sum(bool(row["label"]) for row in rows), len(rows))
         if answer == QUIT:
             break
+        if answer == UNDO:
+            if history:
+                at = history.pop()
+                rows[at]["label"] = ""
+                write_labels(path, rows)
+            continue
         if answer == SKIP:
             skipped.add(at)
-            continue
-        if answer == UNDO:
-            if not history:
-                continue
-            at, answer = history.pop(), ""
-            skipped = {i for i in skipped if i < at}
         else:
             history.append(at)
-        rows[at]["label"] = answer
-        write_labels(path, rows)
+            rows[at]["label"] = answer
+            write_labels(path, rows)
+        at = _next_open(rows, skipped)
     return sum(bool(row["label"]) for row in rows), len(rows)
 
 

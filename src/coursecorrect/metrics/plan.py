@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, hypergeom, norm
+from scipy.special import betaincinv, ndtri
 
 from coursecorrect.errors import UserError
 from coursecorrect.metrics.bootstrap import Array
@@ -38,8 +38,8 @@ FEWEST_REQUESTS = 30
 """A percentile bootstrap over fewer requests is too narrow."""
 MOST_REQUESTS = 1_000_000
 
-_Z = float(norm.ppf(0.975))
-_BOUND = float(norm.ppf(0.99))
+_Z = float(ndtri(0.975))
+_BOUND = float(ndtri(0.99))
 """How far the bound of T lies above its estimate: 99 %, since a pilot seldom holds the rare
 requests that carry most of the variance (found by simulation, ``docs/howto-measure.md``)."""
 
@@ -195,8 +195,8 @@ def make_plan(pilot: Pilot, costs: Costs, half_width: float, available: int | No
         shift = _shift(pilot, columns)
         for b in PATHS:
             spread = _Spread.of(pilot, columns, b)
-            if half_width > shift:
-                requests = spread.requests(half_width - shift)
+            requests = spread.requests(half_width - shift)
+            if requests is not None:
                 found.append(_design(pilot, costs, columns, b, requests, spread, shift, available))
             if available is not None and available >= FEWEST_REQUESTS:
                 reachable.append(shift + spread.half_width(available))
@@ -328,17 +328,18 @@ class _Spread:
             reach = max(reach, 1 - 0.025 ** (1 / requests))
         return reach
 
-    def requests(self, half_width: float) -> int:
-        """The fewest requests that keep the half width; it narrows with each one more."""
+    def requests(self, half_width: float) -> int | None:
+        """The fewest requests that keep the half width, which narrows with each one more; None
+        where ``MOST_REQUESTS`` would not do."""
         tried = range(FEWEST_REQUESTS, MOST_REQUESTS)
         found = bisect_left(tried, True, key=lambda n: self.half_width(n) <= half_width)
-        return FEWEST_REQUESTS + found
+        return tried[found] if found < len(tried) else None
 
 
 def _most_variance(total: float, n: int) -> float:
     """The largest μ (1 − μ) for a μ in its exact 90 % interval; rates vary no more than counts."""
-    low = float(beta.ppf(0.05, total, n - total + 1)) if total > 0 else 0.0
-    high = float(beta.ppf(0.95, total + 1, n - total)) if total < n else 1.0
+    low = float(betaincinv(total, n - total + 1, 0.05)) if total > 0 else 0.0
+    high = float(betaincinv(total + 1, n - total, 0.95)) if total < n else 1.0
     nearest = min(max(0.5, low), high)
     return nearest * (1 - nearest)
 
@@ -351,10 +352,12 @@ def _rigid(pilot: Pilot, columns: Sequence[int], b: int) -> tuple[float, float]:
     """
     drawn, n = min(b, pilot.b), len(pilot.keys)
     hits = pilot.hits[:, list(columns)]
+    ways = [math.comb(pilot.b - marked, drawn) for marked in range(pilot.b + 1)]
+    missed = np.asarray(ways) / ways[0]  # the chance to draw none of so many marked paths
     bounds = []
     for marked in (hits, pilot.b - hits):
-        none = hypergeom.pmf(0, pilot.b, marked, drawn).prod(axis=1).sum()
-        bounds.append(float(beta.ppf(0.95, none + 1, n - none)) if none < n else 1.0)
+        none = float(missed[marked].prod(axis=1).sum())
+        bounds.append(float(betaincinv(none + 1, n - none, 0.95)) if none < n else 1.0)
     return bounds[0], bounds[1]
 
 
@@ -384,5 +387,5 @@ def _design(
         new_tokens=new,
         prompt_tokens=prompt,
         tokens=new + prompt,
-        enough=requests < MOST_REQUESTS and (available is None or requests <= available),
+        enough=available is None or requests <= available,
     )
