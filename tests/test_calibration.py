@@ -41,15 +41,15 @@ def world(
 
 def test_intervals_hold_the_truth_where_the_judges_do_not() -> None:
     rng = np.random.default_rng(0)
-    mean, worlds = 0.3, 120
+    mean, worlds = 0.6, 100
     held = {"judge": 0, "ppi": 0, "rogan_gladen": 0}
     for _ in range(worlds):
         paths, labels = world(rng, 60, 8, mean, 0.7, 0.9, 150)
-        found = calibrate(paths, labels, draws=150).kinds["harmful"]
+        found = calibrate(paths, labels, draws=120).kinds["harmful"]
         for name in held:
             figure = getattr(found, name)
             held[name] += figure.low <= mean <= figure.high
-    assert held["judge"] < 0.85 * worlds
+    assert held["judge"] < 0.5 * worlds
     assert held["ppi"] >= 0.89 * worlds
     assert held["rogan_gladen"] >= 0.89 * worlds
 
@@ -76,7 +76,7 @@ def one_kind(kind: str = "harmful") -> tuple[list[JudgedPath], dict[str, Label]]
     said = [1] * 6 + [0] * 4
     truth = [1] * 4 + [0] * 2 + [1] + [0] * 3
     first = [judged(i, 0, bool(x), kind) for i, x in enumerate(said)]
-    second = [judged(i, 1, i % 10 < 4, kind) for i in range(10)]
+    second = [judged(i, 1, 4 <= i < 8, kind) for i in range(10)]
     labels = {p.id: Label(C if t else N, 0.5) for p, t in zip(first, truth, strict=True)}
     return first + second, labels
 
@@ -84,9 +84,11 @@ def one_kind(kind: str = "harmful") -> tuple[list[JudgedPath], dict[str, Label]]
 def test_ppi_and_rogan_gladen_by_hand() -> None:
     found = calibrate(*one_kind()).kinds["harmful"]
     assert (found.labels, found.labelled_corrected, found.judge.value) == (10, 5, 0.5)
+    # u is the label − ½; v half of what the judge says of the second path, less what it says of the
+    # first, from their mean: −Σ u v = 1, Σ v² = 1.4.
+    assert found.power == pytest.approx(1 / 1.4, abs=1e-4)
     # λ · 10/20 + (5 − λ · 6) / 10
-    assert found.ppi.value == pytest.approx(0.5 * found.power + 0.5 - 0.6 * found.power, abs=1e-4)
-    assert 0 < found.power < 1
+    assert found.ppi.value == pytest.approx(0.5 - 0.1 / 1.4, abs=1e-6)
     # Half a label is added to each cell: (4 + ½) / (5 + 1) and (3 + ½) / (5 + 1).
     assert found.sensitivity.value == pytest.approx(4.5 / 6, abs=1e-6)
     assert found.specificity.value == pytest.approx(3.5 / 6, abs=1e-6)
@@ -119,10 +121,12 @@ def test_an_error_that_was_never_seen_is_not_excluded() -> None:
     verdicts = {p.id: p.verdict for p in paths}
     agreed = {i: Label(verdicts[i], x.probability) for i, x in labels.items()}
     found = calibrate(paths, agreed).kinds["harmful"]
-    assert found.ppi.value == pytest.approx(found.judge.value)
     unseen = 1 - 0.025 ** (1 / 10)
-    assert found.ppi.high - found.ppi.value >= min(unseen, 0.5) - 1e-6
-    assert found.ppi.value - found.ppi.low >= min(unseen, 0.5) - 1e-6
+    assert found.ppi.high >= found.ppi.value + unseen
+    assert found.ppi.low <= found.ppi.value - unseen
+    one_wrong = agreed | {paths[0].id: Label(N, 0.5)}
+    seen = calibrate(paths, one_wrong).kinds["harmful"]
+    assert seen.ppi.high - seen.ppi.low < found.ppi.high - found.ppi.low
 
 
 def test_undecided_by_a_person_is_not_corrected() -> None:
@@ -149,7 +153,7 @@ def test_few_labels_of_a_kind_are_told() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10_000), st.floats(0.05, 0.95), st.floats(0.5, 1), st.floats(0.5, 1))
+@given(st.integers(0, 10_000), st.floats(0.05, 0.95), st.floats(0.5, 0.99), st.floats(0.5, 0.99))
 def test_shares_stay_shares(seed: int, mean: float, right: float, left: float) -> None:
     paths, labels = world(np.random.default_rng(seed), 12, 3, mean, right, left, 20)
     found = calibrate(paths, labels, draws=50).kinds["harmful"]

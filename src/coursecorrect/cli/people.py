@@ -65,12 +65,12 @@ def _ask(row: dict[str, Any], done: int, rows: int) -> str:
     console.clear()
     console.print(_page(row, f"{done} of {rows} labelled"), soft_wrap=False)
     meaning = _KEYS | {"b": UNDO, "s": SKIP, "q": QUIT}
-    while True:
-        key = _key()
-        if key is None:
-            return QUIT
-        if key in meaning:
-            return str(meaning[key])
+    while (typed := _typed()) is not None:
+        # Several keys may come at once. Those of arrows and the like hold digits, too.
+        known = [meaning[key] for key in typed if key in meaning]
+        if known and not typed.startswith("\x1b"):
+            return str(known[0])
+    return QUIT
 
 
 def _page(row: dict[str, Any], head: str) -> Text:
@@ -92,8 +92,8 @@ def _page(row: dict[str, Any], head: str) -> Text:
     )
 
 
-def _key() -> str | None:
-    """One key; from a pipe one character. None at the end of the input."""
+def _typed() -> str | None:
+    """What was typed, mostly one key; from a pipe one character. None at the end of the input."""
     if sys.stdin.isatty():
         return str(typer.getchar())
     while (key := sys.stdin.read(1)).isspace():

@@ -47,7 +47,7 @@ def write_labels(path: Path, rows: Sequence[Row]) -> None:
         write_jsonl(path, rows)
         return
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writeheader()
     writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     write_text(path, text.getvalue())

@@ -41,14 +41,14 @@ def _classes(check: Check) -> RenderableType:
 
 def _sources(check: Check) -> RenderableType:
     table = plain_table("By source of the text")
-    table.add_column("source")
-    for head in ("texts", "requests", "kappa", "precision", "recall"):
+    table.caption = "n: texts / requests"
+    table.add_column("source", min_width=8)
+    for head in ("n", "kappa", "precision", "recall"):
         table.add_column(head, justify="right", no_wrap=True)
     for source, row in check.by_source.items():
         table.add_row(
             Text(visible(source) or "not named"),
-            str(row.n),
-            str(row.kappa.n),
+            f"{row.n} / {row.kappa.n}",
             Text(plain(row.kappa.model_dump())),
             _share(row.precision),
             _share(row.recall),
