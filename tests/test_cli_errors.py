@@ -168,7 +168,7 @@ def test_full_disk_keeps_what_was_made_and_the_same_command_goes_on(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     assert (folder / "groups.jsonl").read_text() == groups
     assert (
-        len((folder / "pairs.jsonl").read_text().splitlines()) == 15 + 2 * 3
+        len((folder / "pairs.jsonl").read_text().splitlines()) == 15 + 2 * 2
     )  # going on is preferred to a correction and to a refusal
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coursecorrect import workflow
+from coursecorrect import annotate, workflow
 from coursecorrect.cli.main import main
 from coursecorrect.errors import RunError, ServerError, UserError
 from coursecorrect.judge import JudgeSettings, JudgeSetup, _prompt, get_judge
@@ -458,7 +458,7 @@ def test_judge_run_and_check_through_the_command_line(
         {"id": f"l{i}", **texts(4)[i].model_dump(exclude={"id"}), "part": "dev", "label": label}
         for i, label in enumerate(("continued", "continued", "corrected", "continued"))
     ]
-    monkeypatch.setattr(workflow, "built_in_labels", lambda: tuple(labels))
+    monkeypatch.setattr(annotate, "built_in_labels", lambda: tuple(labels))
     assert not c2(monkeypatch, "judge", "check", "--judge", "llm", *flags)
     assert "kappa" in capfd.readouterr().out
     assert sum(server.ledger.values()) == 4  # three were judged before

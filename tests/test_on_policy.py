@@ -107,12 +107,13 @@ def test_going_on_ends_with_the_same_answers(
     assert len(lines) == len(items)
 
 
+@pytest.mark.parametrize("own_harmful", [False, True])
 def test_groups_hold_the_models_own_answer_where_it_can_be_cut(
-    tokenizer: Any, tmp_path: File
+    tokenizer: Any, tmp_path: File, own_harmful: bool
 ) -> None:
     data = write_rows(tmp_path / "items.jsonl", made_up_items(3, "teach"))
     synthesize(
-        SynthSettings(data=str(data)),
+        SynthSettings(data=str(data), own_answers="scripted", own_harmful=own_harmful),
         tmp_path / "run",
         get_corrector("template"),
         get_judge("lexical"),
@@ -122,7 +123,9 @@ def test_groups_hold_the_models_own_answer_where_it_can_be_cut(
     )
     own = own_rows(tmp_path / "run")
     groups = read_groups(tmp_path / "run")
-    assert len(groups) == len(own) == 9
+    assert len(groups) == 9
+    assert len(own) == (9 if own_harmful else 6)
     for group in groups:
         answer = group.responses[-1 if group.harmful else 0].text
-        assert answer.endswith(own[group.item_id]["answer"])
+        written = group.harmful and not own_harmful
+        assert answer.endswith("eat it on a bench." if written else own[group.item_id]["answer"])

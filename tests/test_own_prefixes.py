@@ -99,7 +99,9 @@ def test_a_run_without_usable_paths_is_one_line(
     )
     measure(settings, tmp_path / "begun", notice=quiet, progress=quiet)
     verdicts = tmp_path / "begun" / "verdicts-rules.jsonl"
-    rows = [json.loads(line) | {"verdict": "degenerate"} for line in verdicts.open()]
+    rows = [
+        json.loads(line) | {"verdict": "degenerate"} for line in verdicts.read_text().splitlines()
+    ]
     write_rows(verdicts, rows)
     with pytest.raises(UserError, match="sample more paths"):
         write_own_prefixes(tmp_path / "begun", tmp_path / "own.jsonl", "rules")

@@ -225,7 +225,7 @@ def in_terminal(arguments: Sequence[str], keys: Sequence[str]) -> tuple[str, int
         env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
     )  # fmt: skip
     os.close(side)
-    shown, left, latest = b"", list(keys), time.monotonic() + 120
+    shown, left, latest = b"", list(keys), time.monotonic() + 40
     while process.poll() is None or select.select([main], [], [], 0)[0]:
         if time.monotonic() > latest:
             process.kill()

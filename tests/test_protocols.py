@@ -139,7 +139,7 @@ def test_what_each_difference_is_worth(tmp_path: Path) -> None:
 def test_both_runs_five_protocols_on_the_same_items(
     tiny_model_folder: Path, items_file: ItemsFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workflow, "agreement_or_none", lambda judge: None)
+    monkeypatch.setattr(workflow, "agreement_or_none", lambda *_: None)
     out = tmp_path / "both"
     settings = settings_for(tiny_model_folder, items_file(2), protocol="both")
     results = workflow.measure_protocols(settings, out, notice=quiet, progress=quiet)

@@ -187,7 +187,7 @@ def test_loss_and_gradient_are_those_of_the_pairs_written_out(
     harmful: bool, groups: list[TokenGroup], tiny_model_folder: Path
 ) -> None:
     group = next(g for g in groups if g.harmful is harmful)
-    assert len(group.pairs) == (15 if harmful else 3)
+    assert len(group.pairs) == (15 if harmful else 2)
     model, start = exact_model(tiny_model_folder, seed=1), exact_model(tiny_model_folder)
     losses = []
     for pair in group.pairs:

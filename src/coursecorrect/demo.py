@@ -20,7 +20,7 @@ from coursecorrect.synthesize import SynthSettings
 from coursecorrect.train.recipe import TrainSettings
 
 EVAL = EvalSettings(ks=(10, 40, 80), limit=18, sampling=Sampling(paths=4))
-SYNTH = SynthSettings(wording="narrow", limit=170, own_answers="smollm2")
+SYNTH = SynthSettings(wording="narrow", limit=140, own_answers="smollm2")
 
 
 @dataclass(frozen=True)

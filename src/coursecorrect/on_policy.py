@@ -1,8 +1,8 @@
 """On-policy answers: what the model to be trained writes itself, from a point in a written answer.
 
 A model is measured on text that it goes on with itself, which is weaker than what a person wrote.
-Taught only on written answers, a small model turns away from its own harmless text all the same;
-taught on its own harmless and on written harmful ones, it takes its own style for harmless.
+Held only on written answers, a small model turns away from its own harmless text all the same; held
+on its own harmless and taught on written harmful ones, it may take its own style for harmless.
 """
 
 from __future__ import annotations

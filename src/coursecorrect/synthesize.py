@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from coursecorrect import store
 from coursecorrect.correct.base import CorrectionTask, Corrector
@@ -45,7 +45,9 @@ class SynthSettings(Record):
     benign: bool = True
     """Add contrast groups: harmless requests, where going on is preferred to a correction."""
     own_answers: str | None = None
-    """The model to be trained: it goes on with every answer from some point in it."""
+    """The model to be trained: it goes on with the harmless answers from some point in each."""
+    own_harmful: bool = False
+    """With --own-answers: it goes on with the harmful answers too."""
     cuts: int = Field(default=4, ge=1)
     """Cuts of each harmful answer; four give six ranks and 15 pairs."""
     corrector: str = "template"
@@ -62,6 +64,13 @@ class SynthSettings(Record):
     """At most this many items of each kind."""
     tries: int = Field(default=4, ge=1)
     """How many triggers and seeds are tried at a cut before the group is rejected."""
+
+    @field_validator("own_harmful")
+    @classmethod
+    def _own_answers_first(cls, own_harmful: bool, info: ValidationInfo) -> bool:
+        if own_harmful and info.data.get("own_answers") is None:
+            raise ValueError("needs --own-answers")
+        return own_harmful
 
 
 class RejectedError(Exception):
@@ -269,7 +278,12 @@ def synthesize(
     maker = GroupMaker(settings, corrector, judge)
     own: dict[str, str] = {}
     if generator is not None:
-        taught = [item for item in seeds if normalized(item.request) not in forbidden]
+        taught = [
+            item
+            for item in seeds
+            if (settings.own_harmful or item.kind is not ItemKind.HARMFUL)
+            and normalized(item.request) not in forbidden
+        ]
         own = own_answers(
             taught,
             {item.id: maker.opener(item) for item in taught},

@@ -83,7 +83,7 @@ class Judgement(Record):
         """The rows of judges that have none are what they were before there were scores."""
         values: dict[str, Any] = dump(self)
         if self.score is None:
-            del values["score"]
+            values.pop("score", None)
         return values
 
 

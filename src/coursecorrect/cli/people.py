@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +58,8 @@ def label(
     """
     from coursecorrect.annotate import label_file
 
-    done, rows = label_file(file, _ask)
+    with _key_by_key():
+        done, rows = label_file(file, _ask)
     console.print(f"{done} of {rows} are labelled: {file}", markup=False, soft_wrap=True)
 
 
@@ -66,10 +71,8 @@ def _ask(row: dict[str, Any], done: int, rows: int) -> str:
     console.print(_page(row, f"{done} of {rows} labelled"), soft_wrap=False)
     meaning = _KEYS | {"b": UNDO, "s": SKIP, "q": QUIT}
     while (typed := _typed()) is not None:
-        # Several keys may come at once. Those of arrows and the like hold digits, too.
-        known = [meaning[key] for key in typed if key in meaning]
-        if known and not typed.startswith("\x1b"):
-            return str(known[0])
+        if typed in meaning:
+            return str(meaning[typed])
     return QUIT
 
 
@@ -92,13 +95,38 @@ def _page(row: dict[str, Any], head: str) -> Text:
     )
 
 
+@contextmanager
+def _key_by_key() -> Iterator[None]:
+    """Keys arrive at once and unseen, from before the first page on: none typed ahead is lost."""
+    if not sys.stdin.isatty() or sys.platform == "win32":
+        yield
+        return
+    import termios
+    import tty
+
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal, termios.TCSANOW)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
 def _typed() -> str | None:
-    """What was typed, mostly one key; from a pipe one character. None at the end of the input."""
-    if sys.stdin.isatty():
+    """One key; those of arrows and the like come as several characters. None at the end."""
+    if not sys.stdin.isatty():
+        while (key := sys.stdin.read(1)).isspace():
+            pass
+        return key or None
+    if sys.platform == "win32":
         return str(typer.getchar())
-    while (key := sys.stdin.read(1)).isspace():
-        pass
-    return key or None
+    terminal = sys.stdin.fileno()
+    key = os.read(terminal, 1)
+    if key == b"\x1b":
+        while select.select([terminal], [], [], 0)[0]:
+            key += os.read(terminal, 1)
+    return key.decode("ascii", "replace") if key not in {b"", b"\x04"} else None
 
 
 def agree(
