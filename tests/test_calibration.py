@@ -100,7 +100,7 @@ def test_ppi_and_rogan_gladen_by_hand() -> None:
 def both_kinds(order: int = 1) -> Calibration:
     paths, labels = one_kind()
     twins, more = one_kind("twin")
-    return calibrate([*paths, *twins][::order], labels | more)
+    return calibrate([*paths, *twins][::order], labels | more, draws=200)
 
 
 def test_j_is_the_difference_and_twins_are_drawn_with_their_items() -> None:

@@ -93,6 +93,10 @@ def test_variances_by_hand() -> None:
     # One of two paths corrects everywhere: p̂(1 − p̂) · 2/1 = 1/2, and nothing between.
     found = components(pilot(np.asarray([[1], [1], [1]]), 2))
     assert (found.between_requests, found.between_paths) == (0, 0.5)
+    # Requests of two items with rates ¾ and ¼: 1/8 apart. A cell of 1 of 2 has ½, the mean is ¼ an
+    # item, so ¼ / (2 items · 2 paths) of the 1/8 is the paths'.
+    found = components(pilot(np.asarray([[2], [1], [0], [1]]), 2, ("a", "a", "b", "b")))
+    assert (found.between_requests, found.between_paths) == (1 / 16, 0.25)
 
 
 def test_one_request_with_two_items_counts_once() -> None:
