@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from coursecorrect.data.builtin import load_builtin
 from coursecorrect.data.labels import Row, labelled, read_labels, write_labels
-from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, RunError, UserError
-from coursecorrect.evaluate import EvalSettings
 from coursecorrect.judge import JudgeSettings
 from coursecorrect.metrics.agreement import Agreement, Check, agreement, check
 from coursecorrect.metrics.calibration import Calibration, Label, calibrate
@@ -221,11 +220,13 @@ def plan_run(run: Path, width: float) -> Plan:
 
 
 def _available(settings: dict[str, Any], costs: Costs) -> int | None:
-    """Harmful items of a built-in split that a run could measure; None for other data."""
+    """Harmful items of the built-in locked part that can be measured; None for other data.
+
+    A pilot on dev plans for the locked part, which is what is reported.
+    """
     if settings.get("data") != "builtin":
         return None
-    items = read_items("builtin", settings.get("split", EvalSettings().split))
-    harmful = sum(item.kind is ItemKind.HARMFUL for item in items)
+    harmful = sum(item.kind is ItemKind.HARMFUL for item in load_builtin("locked"))
     return round(harmful * (1 - costs.excluded))
 
 

@@ -134,11 +134,12 @@ def _chosen_lines(plan: Plan) -> list[Text]:
         design = plan.chosen
         ks = ",".join(map(str, design.ks))
         return [Text(f"Take: --limit {design.items} --ks {ks} --paths {design.paths}", "bold")]
-    lines = [Text("No design keeps this width with the requests that there are.", "bold red")]
+    if plan.available is None:
+        return [Text("No design keeps this width.", "bold red")]
+    line = f"No design keeps this width with the {plan.available} requests of the locked part."
+    lines = [Text(line, "bold red")]
     if plan.reachable is not None:
-        lines.append(
-            Text(f"With all {plan.available} of them, ±{exact(plan.reachable)} can be promised.")
-        )
+        lines.append(Text(f"With all of them, ±{exact(plan.reachable)} can be promised."))
     return lines
 
 
