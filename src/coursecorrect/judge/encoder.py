@@ -49,12 +49,16 @@ _FEWEST_WORDS: Final = 3
 
 
 class EncoderJudge:
-    """Corrected from a probability of one half on; it never sees a relapse by itself."""
+    """Corrected from a probability of one half on; it names no relapse.
+
+    It knows the wording of the labelled models and misses common refusals of others: see
+    ``docs/results.md`` before using it.
+    """
 
     name = "encoder"
 
     def __init__(self) -> None:
-        """Raises UserError: the package with the encoder, or the file with the heads, is missing."""
+        """Raises UserError: the package with the encoder or the file with the heads is missing."""
         self._encoder = Encoder(encoder_folder())
         head = _fitted()
         self._head = Head(json.loads(head))
@@ -126,7 +130,7 @@ def clause_features(encoder: Encoder, texts: Sequence[Continuation]) -> list[Arr
 
 
 def text_features(scores: Array) -> Array:
-    """Of the clauses' scores (clauses,): largest, first, last, mean, and the log of their number."""
+    """Of the scores (clauses,): largest, first, last, mean, and the log of their number."""
     return np.array(
         [scores.max(), scores[0], scores[-1], scores.mean(), np.log(len(scores))], dtype=float
     )
@@ -163,7 +167,9 @@ class Encoder:
 
     def __init__(self, folder: Path) -> None:
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         self.revision = revision(str(folder))
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModel.from_pretrained(folder, use_safetensors=True).eval()

@@ -79,7 +79,9 @@ class HFClassifierJudge:
 
 def _load(name: str) -> tuple[Any, Any, str]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         place = resolve(name)
         tokenizer = AutoTokenizer.from_pretrained(place)
