@@ -45,5 +45,4 @@ def keep_nothing(_text: Continuation, _judgement: Judgement) -> None:
 
 def scored(score: float, **fields: Any) -> Judgement:
     """A judgement with the probability that the text is corrected."""
-    fields |= {"score": score} if "score" in Judgement.model_fields else {}
-    return Judgement(**fields)
+    return Judgement(score=score, **fields)
