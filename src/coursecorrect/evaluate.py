@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -324,11 +324,17 @@ def run_settings(
         "boundary_merge": max(p.prefill.boundary_merge for p in points),
         "benchmark_hash": items_hash([p.item for p in points]),
         "judge": {"name": judge.name, "digest": judge.digest},
-        "versions": {
-            name: version(name) for name in ("coursecorrect", "torch", "transformers", "tokenizers")
-        },
+        "versions": {name: version(name) for name in _packages(settings)},
         "python": platform.python_version(),
     }
+
+
+def _packages(settings: EvalSettings) -> tuple[str, ...]:
+    """What decides the rows; vLLM as the distribution that is installed, with or without CUDA."""
+    packages: tuple[str, ...] = ("coursecorrect", "torch", "transformers", "tokenizers")
+    if settings.generator == "vllm":
+        packages += tuple(sorted(set(packages_distributions()["vllm"])))
+    return packages
 
 
 def _where_prefills_stand(

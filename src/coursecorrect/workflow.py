@@ -168,10 +168,9 @@ def write_own_prefixes(
     run: Path, out: Path, harm_judge: str, settings: JudgeSettings = NO_SETTINGS
 ) -> dict[str, Any]:
     """Write the items whose answers a run's model wrote itself; returns counts by kind."""
-    from coursecorrect.judge.harm import get_harm_judge
     from coursecorrect.own_prefixes import own_items
 
-    judge = get_harm_judge(harm_judge, JudgeSetup(settings, os.environ.get("OPENAI_API_KEY")))
+    judge = get_harm_judge(harm_judge, _judge_setup(settings))
     found = load_run(run)
     items, lacking = own_items(found.model, found.items, found.paths, found.verdicts, judge)
     if not items:

@@ -91,13 +91,8 @@ def eval_command(settings: EvalSettings, out: Out = None) -> None:
         _eval_protocols(settings, out)
         return
     folder = out or default_folder("eval", settings.measured, settings)
-    with bar("measuring") as show:
-        results = measure(
-            settings,
-            folder,
-            notice=notice,
-            progress=lambda p: show(p.done, p.total, eval_line(p)),
-        )
+    with _measuring("measuring") as show:
+        results = measure(settings, folder, notice=notice, progress=show)
     console.print(run_table(results))
     console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
 

@@ -60,22 +60,17 @@ class VLLMGenerator:
                 enable_prefix_caching=True,
                 generation_config="vllm",  # the model's own penalties would change the draws
                 disable_log_stats=True,
+                **_of_the_device(),
             )
         except Exception as error:  # the engine raises many kinds, some from another process
-            line = next((part for part in str(error).splitlines() if part.strip()), repr(error))
-            raise ModelError(f"vLLM cannot load {settings.model!r}: {line[:300]}") from error
+            raise _model_error(f"vLLM cannot load {settings.model!r}", error) from error
 
     def sample(
         self, batches: Sequence[Sequence[Job]], sampling: Sampling
     ) -> Iterator[list[list[Path]]]:
         for batch in batches:
             points = [(job, k, length) for job in batch for k, length in job.lengths]
-            found = self._engine.generate(
-                [{"prompt_token_ids": list(job.ids[:length])} for job, _, length in points],
-                [self._parameters(job, k, sampling) for job, k, _ in points],
-                use_tqdm=False,
-            )
-            rows = iter(found)
+            rows = iter(self._generate(points, sampling))
             yield [
                 [
                     self._path(k, index, output)
@@ -84,6 +79,17 @@ class VLLMGenerator:
                 ]
                 for job in batch
             ]
+
+    def _generate(self, points: Sequence[tuple[Job, int, int]], sampling: Sampling) -> Any:
+        """One answer of the engine for each job, k and length."""
+        try:
+            return self._engine.generate(
+                [{"prompt_token_ids": list(job.ids[:length])} for job, _, length in points],
+                [self._parameters(job, k, sampling) for job, k, _ in points],
+                use_tqdm=False,
+            )
+        except Exception as error:
+            raise _model_error("vLLM stopped (finished items are kept)", error) from error
 
     def _parameters(self, job: Job, k: int, sampling: Sampling) -> Any:
         return self._vllm.SamplingParams(
@@ -119,6 +125,22 @@ def _vllm() -> Any:
             "or serve the model elsewhere and use --generator openai"
         ) from error
     return vllm
+
+
+def _model_error(what: str, error: Exception) -> ModelError:
+    line = next((part for part in str(error).splitlines() if part.strip()), repr(error))
+    return ModelError(f"{what}: {line[:300]}")
+
+
+def _of_the_device() -> dict[str, Any]:
+    """On a CPU a prompt is read in one piece.
+
+    Between two pieces vLLM winds the generator of a seeded request back, which PyTorch's generator
+    for CPUs cannot do (vLLM 0.32: "CPU Generator does not use offset").
+    """
+    import torch
+
+    return {} if torch.cuda.is_available() else {"enable_chunked_prefill": False}
 
 
 def _dtype(asked: str) -> str:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from coursecorrect.types import Record
 
 DRAWS = 2000
+FEWEST_REQUESTS = 30
+"""A percentile bootstrap over fewer requests is too narrow."""
 Array = NDArray[np.float64]
 
 

@@ -28,14 +28,12 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
 from coursecorrect.errors import UserError
-from coursecorrect.metrics.bootstrap import Array
+from coursecorrect.metrics.bootstrap import FEWEST_REQUESTS, Array
 from coursecorrect.metrics.paths import OPENER_ONLY, JudgedPath, item_figures
 from coursecorrect.types import ItemKind, Record
 
 PATHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20)
 """The b that are tried."""
-FEWEST_REQUESTS = 30
-"""A percentile bootstrap over fewer requests is too narrow."""
 MOST_REQUESTS = 1_000_000
 
 _Z = float(ndtri(0.975))

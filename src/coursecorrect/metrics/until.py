@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from coursecorrect.metrics.bootstrap import mean_estimate
-from coursecorrect.metrics.plan import FEWEST_REQUESTS
+from coursecorrect.metrics.bootstrap import FEWEST_REQUESTS, mean_estimate
 
 
 def narrow_enough(keys: Sequence[str], rates: Sequence[float], half_width: float) -> bool:
