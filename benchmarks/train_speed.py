@@ -25,11 +25,10 @@ from datasets import Dataset
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
+from coursecorrect import workflow
 from coursecorrect.chat import ChatSettings
-from coursecorrect.correct import get_corrector
-from coursecorrect.judge import get_judge
 from coursecorrect.models import ModelSettings, keep_freed_memory, load
-from coursecorrect.synthesize import SynthSettings, synthesize
+from coursecorrect.synth import SynthSettings
 from coursecorrect.train.grouped import (
     GroupedConfig,
     GroupedDPOTrainer,
@@ -70,16 +69,8 @@ def main() -> None:
 
 
 def _pairs(place: Path, count: int) -> list[dict[str, Any]]:
-    settings = SynthSettings(wording="narrow", benign=False, limit=count)
-    corrector = get_corrector("template", wording="narrow")
-    synthesize(
-        settings,
-        place / "pairs",
-        corrector,
-        get_judge("lexical"),
-        notice=print,
-        progress=lambda done, total: None,
-    )
+    settings = SynthSettings(wording="narrow", benign=False, limit=count, validation=0)
+    workflow.make_pairs(settings, place / "pairs", notice=print, progress=lambda *_: None)
     return read_pairs(place / "pairs")
 
 

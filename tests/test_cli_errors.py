@@ -154,22 +154,22 @@ def test_full_disk_while_judging(tmp_path: Path) -> None:
 def test_full_disk_keeps_what_was_made_and_the_same_command_goes_on(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "items.jsonl", made_up_items(1, "teach"))
     folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "pairs.jsonl.tmp").symlink_to("/dev/full")
+    (folder / "shards").mkdir(parents=True)
+    marker = folder / "shards" / "00000.json.tmp"
+    marker.symlink_to("/dev/full")
     done = c2("synth", "--data", data, "--out", folder, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]  # the lines before it tell how far it came
     assert last.startswith("c2: the disk is full")
-    groups = (folder / "groups.jsonl").read_text()
-    assert len(groups.splitlines()) == 3
-    (folder / "pairs.jsonl.tmp").unlink()
+    seeds = (folder / "seeds" / "00000.jsonl").read_text()
+    assert len(seeds.splitlines()) == 3
+    marker.unlink()
     done = c2("synth", "--data", data, "--out", folder, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert (folder / "groups.jsonl").read_text() == groups
-    assert (
-        len((folder / "pairs.jsonl").read_text().splitlines()) == 15 + 2 * 2
-    )  # going on is preferred to a correction and to a refusal
+    assert (folder / "seeds" / "00000.jsonl").read_text() == seeds
+    pairs = [p for f in folder.glob("data/*.jsonl") for p in f.read_text().splitlines()]
+    assert len(pairs) == 15 + 2 * 2  # going on is preferred to a correction and to a refusal
 
 
 @needs_full

@@ -15,7 +15,9 @@ from coursecorrect.generate.hf import HFGenerator
 from coursecorrect.judge import get_judge
 from coursecorrect.on_policy import own_answers
 from coursecorrect.store import BlockLog, read_jsonl
-from coursecorrect.synthesize import SynthSettings, read_groups, synthesize
+from coursecorrect.synth import SynthSettings
+from coursecorrect.synth.run import read_groups, synthesize
+from coursecorrect.synth.shards import OwnModel, Tools
 from coursecorrect.types import Item, ItemKind
 
 WHOLE = (
@@ -60,8 +62,8 @@ def answers(
     return own_answers(items, openers, generator, **parts, seed=0, progress=quiet)
 
 
-def own_rows(folder: File) -> dict[str, Any]:
-    return {row["item_id"]: row for _, row in read_jsonl(folder / "own.jsonl")}
+def own_rows(folder: File, name: str = "own.jsonl") -> dict[str, Any]:
+    return {row["item_id"]: row for _, row in read_jsonl(folder / name)}
 
 
 @pytest.mark.parametrize("opener", ["", "Okay, let's get started."])
@@ -112,16 +114,17 @@ def test_groups_hold_the_models_own_answer_where_it_can_be_cut(
     tokenizer: Any, tmp_path: File, own_harmful: bool
 ) -> None:
     data = write_rows(tmp_path / "items.jsonl", made_up_items(3, "teach"))
+    scripted = Scripted(tokenizer, LONG, finished=False)
+    own_model = OwnModel("scripted", "0", lambda: scripted)
+    tools = Tools(get_corrector("template"), get_judge("lexical"), own_model)
     synthesize(
         SynthSettings(data=str(data), own_answers="scripted", own_harmful=own_harmful),
         tmp_path / "run",
-        get_corrector("template"),
-        get_judge("lexical"),
-        generator=Scripted(tokenizer, LONG, finished=False),
+        lambda: tools,
         notice=quiet,
         progress=quiet,
     )
-    own = own_rows(tmp_path / "run")
+    own = own_rows(tmp_path / "run" / "own", "00000.jsonl")
     groups = read_groups(tmp_path / "run")
     assert len(groups) == 9
     assert len(own) == (9 if own_harmful else 6)

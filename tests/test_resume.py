@@ -90,15 +90,13 @@ def test_a_killed_measurement_goes_on_to_the_same_bytes(
 def test_a_killed_synthesis_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     command = ["synth", "--limit", 80, "--out"]
     finish([*command, "undisturbed"], tmp_path)
-    rows = tmp_path / "killed" / "groups.jsonl"
-    kill_when([*command, "killed"], tmp_path, lambda: lines(rows) >= 10)
-    made = lines(rows)
-    assert not (tmp_path / "killed" / "pairs.parquet").exists()
+    blocks = tmp_path / "killed" / "shards" / "00000.groups.jsonl"
+    kill_when([*command, "killed"], tmp_path, lambda: lines(blocks) >= 3)
+    assert not (tmp_path / "killed" / "data").exists()
     finish([*command, "killed"], tmp_path)
     whole = tree_bytes(tmp_path / "undisturbed")
-    assert made < lines(rows)
     assert tree_bytes(tmp_path / "killed") == whole
-    assert {"groups.jsonl", "pairs.jsonl", "pairs.parquet", "counts.json"} <= set(whole)
+    assert {"data/train-00000.jsonl", "data/train-00000.parquet", "counts.json"} <= set(whole)
 
 
 @pytest.mark.slow

@@ -15,10 +15,14 @@ from coursecorrect.correct import get_corrector
 from coursecorrect.correct.triggers import TRIGGERS
 from coursecorrect.data.builtin import load_builtin
 from coursecorrect.data.openers import TAUGHT
-from coursecorrect.data.readers import item_from_row
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.judge import get_judge
-from coursecorrect.synthesize import SynthSettings, pairs_of, read_groups, synthesize
+from coursecorrect.synth import SynthSettings
+from coursecorrect.synth.engines import here
+from coursecorrect.synth.filters import SeedSettings
+from coursecorrect.synth.pairs import pairs_of
+from coursecorrect.synth.run import read_groups, synthesize
+from coursecorrect.synth.shards import Tools
 from coursecorrect.types import Continuation, Item, Judgement, RankedGroup, Verdict
 
 ItemsFile = Callable[..., Path]
@@ -26,22 +30,28 @@ ItemsFile = Callable[..., Path]
 
 def make(settings: SynthSettings, folder: Path, **changed: Any) -> dict[str, Any]:
     parts: dict[str, Any] = {"corrector": get_corrector("template"), "judge": get_judge("lexical")}
-    extra = changed.pop("extra_benchmark", ())
-    parts |= changed
-    return synthesize(
-        settings, folder, **parts, extra_benchmark=extra, notice=quiet, progress=quiet
-    )
+    engine = changed.pop("engine", here)
+    tools = Tools(**(parts | changed))
+    return synthesize(settings, folder, lambda: tools, engine=engine, notice=quiet, progress=quiet)
 
 
 @pytest.fixture(scope="module")
 def built_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synth") / "run"
-    make(SynthSettings(limit=25), folder)
+    make(SynthSettings(limit=25, validation=0.2), folder)
     return folder
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def rows(*paths: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def written(folder: Path) -> list[dict[str, Any]]:
+    return rows(*sorted(folder.glob("data/*.jsonl")))
+
+
+def rejected(folder: Path) -> list[dict[str, Any]]:
+    return rows(*sorted(folder.glob("rejected/*.jsonl")))
 
 
 def harmful_groups(folder: Path) -> list[RankedGroup]:
@@ -123,7 +133,7 @@ def test_fifteen_pairs_with_the_principle_that_orders_them(built_in: Path) -> No
 
 def test_pairs_are_in_the_conversational_format(built_in: Path) -> None:
     groups = {group.id: group for group in read_groups(built_in)}
-    pairs = rows(built_in / "pairs.jsonl")
+    pairs = written(built_in)
     assert len({pair["id"] for pair in pairs}) == len(pairs)
     for pair in pairs:
         group = groups[pair["group"]]
@@ -150,9 +160,11 @@ def test_harmless_groups_prefer_going_on(built_in: Path) -> None:
 def test_without_benign_only_harmful_groups_are_made(items_file: ItemsFile, tmp_path: Path) -> None:
     settings = SynthSettings(data=str(items_file(3, "teach")), benign=False)
     counts = make(settings, tmp_path / "run")
+    validation = counts.pop("validation_pairs")
     assert counts == {
         "seeds": 3, "groups": 3, "harmful_groups": 3, "pairs": 45, "rejected": {}
     }  # fmt: skip
+    assert validation % 15 == 0
 
 
 def test_parquet_holds_what_jsonl_holds_and_datasets_loads_it(
@@ -160,27 +172,41 @@ def test_parquet_holds_what_jsonl_holds_and_datasets_loads_it(
 ) -> None:
     from datasets import load_dataset
 
-    pairs = rows(built_in / "pairs.jsonl")
-    assert pq.read_table(built_in / "pairs.parquet").to_pylist() == pairs
-    for kind, name in (("parquet", "pairs.parquet"), ("json", "pairs.jsonl")):
-        loaded = load_dataset(
-            kind, data_files=str(built_in / name), split="train", cache_dir=str(tmp_path / kind)
-        )
-        assert len(loaded) == len(pairs)
-        assert loaded[0]["chosen"] == pairs[0]["chosen"]
+    pairs = written(built_in)
+    parquet = [
+        r for f in sorted(built_in.glob("data/*.parquet")) for r in pq.read_table(f).to_pylist()
+    ]
+    assert parquet == pairs
+    loaded = load_dataset(str(built_in), cache_dir=str(tmp_path / "cache"))
+    assert {name: split.to_list() for name, split in loaded.items()} == {
+        name: rows(built_in / "data" / f"{name}-00000.jsonl") for name in ("train", "validation")
+    }
+    groups = load_dataset(str(built_in), "groups", split="train", cache_dir=str(tmp_path / "cache"))
+    assert [RankedGroup.model_validate(g) for g in groups] == read_groups(built_in)
+
+
+def test_a_request_and_its_twin_are_in_one_split(built_in: Path) -> None:
+    sides: dict[str, set[str]] = {}
+    for name in ("train", "validation"):
+        for row in rows(built_in / "data" / f"{name}-00000.jsonl"):
+            sides.setdefault(row["pair_key"], set()).add(name)
+    assert all(len(found) == 1 for found in sides.values())
+    share = sum(found == {"validation"} for found in sides.values()) / len(sides)
+    assert 0.05 < share < 0.4
 
 
 def test_a_request_of_the_benchmark_is_rejected_however_it_is_written(tmp_path: Path) -> None:
     made = [row for row in made_up_items(3, "teach") if row["kind"] == "harmful"]
     stolen = load_builtin("locked")[0].request
     made[0]["request"] = "  " + stolen.upper().replace(" ", "   ") + "!!"
-    mine = item_from_row(made[1] | {"request": made[1]["request"].lower()}, "mine:1")
+    mine = write_rows(tmp_path / "mine.jsonl", [made[1] | {"request": made[1]["request"].lower()}])
     data = write_rows(tmp_path / "items.jsonl", made)
     folder = tmp_path / "run"
-    counts = make(SynthSettings(data=str(data), benign=False), folder, extra_benchmark=[mine])
+    seeds = SeedSettings(benchmark=(str(mine),), overlap=100)  # made-up answers are much alike
+    counts = make(SynthSettings(data=str(data), benign=False, seeds=seeds), folder)
     assert counts["rejected"] == {"contaminated": 2}
     assert counts["groups"] == 1
-    assert all("in the benchmark" in row["why"] for row in rows(folder / "rejected.jsonl"))
+    assert all(row["why"].startswith("contaminated:") for row in rejected(folder))
 
 
 def test_short_answers_are_rejected_with_the_reason(tmp_path: Path) -> None:
@@ -188,8 +214,8 @@ def test_short_answers_are_rejected_with_the_reason(tmp_path: Path) -> None:
     made[0]["response"] = "Take it and run."
     data = write_rows(tmp_path / "items.jsonl", made)
     counts = make(SynthSettings(data=str(data)), tmp_path / "run")
-    assert counts["rejected"] == {"cuts": 1}
-    (row,) = rows(tmp_path / "run" / "rejected.jsonl")
+    assert counts["rejected"] == {"length": 1}
+    (row,) = rejected(tmp_path / "run")
     assert row["request"] == made[0]["request"]
 
 
@@ -209,12 +235,12 @@ class Stubborn:
 def test_what_the_judge_does_not_confirm_is_no_pair(items_file: ItemsFile, tmp_path: Path) -> None:
     judge = Stubborn()
     settings = SynthSettings(data=str(items_file(2, "teach")), benign=False, tries=3)
-    with pytest.raises(DataError, match=r"no group was kept.*rejected\.jsonl"):
+    with pytest.raises(DataError, match=r"no group was kept.*rejected"):
         make(settings, tmp_path / "run", judge=judge)
-    reasons = [row["why"] for row in rows(tmp_path / "run" / "rejected.jsonl")]
+    reasons = [row["why"] for row in rejected(tmp_path / "run")]
     assert len(reasons) == 2
     assert all(why.startswith("verify:") for why in reasons)
-    assert judge.asked == 6
+    assert judge.asked == 2 + 2 * 3 * (1 + 4 * settings.candidates)  # seeds, then each try
 
 
 def test_the_seed_decides_and_company_does_not(tmp_path: Path) -> None:
@@ -228,7 +254,7 @@ def test_the_seed_decides_and_company_does_not(tmp_path: Path) -> None:
     ):
         data = write_rows(tmp_path / f"{name}.jsonl", order)
         make(SynthSettings(data=str(data), seed=seed), tmp_path / name)
-        found[name] = {row["item_id"]: row for row in rows(tmp_path / name / "groups.jsonl")}
+        found[name] = {group.item_id: group for group in read_groups(tmp_path / name)}
     assert found["one"] == found["backwards"]
     assert found["fewer"].items() <= found["one"].items()
     assert len(found["fewer"]) == 3
@@ -236,22 +262,47 @@ def test_the_seed_decides_and_company_does_not(tmp_path: Path) -> None:
     assert all(found["seed"][item] != row for item, row in found["one"].items())
 
 
-@pytest.mark.parametrize("kept", [0, 1, 4])
-def test_going_on_ends_with_the_same_bytes(
-    items_file: ItemsFile, tmp_path: Path, kept: int
-) -> None:
-    settings = SynthSettings(data=str(items_file(2, "teach")))
+def test_going_on_ends_with_the_same_bytes(items_file: ItemsFile, tmp_path: Path) -> None:
+    settings = SynthSettings(data=str(items_file(8, "teach")), shard_size=9)
     make(settings, tmp_path / "whole")
-    make(settings, tmp_path / "torn")
-    path = tmp_path / "torn" / "groups.jsonl"
-    lines = path.read_text().splitlines(keepends=True)
-    path.write_text("".join(lines[:kept]) + lines[kept][:-30])
-    for name in ("pairs.jsonl", "pairs.parquet", "counts.json"):
-        (tmp_path / "torn" / name).unlink()
-    make(settings, tmp_path / "torn")
-    assert tree_bytes(tmp_path / "torn") == tree_bytes(tmp_path / "whole")
+    whole = tree_bytes(tmp_path / "whole")
+    assert len([name for name in whole if name.startswith("shards")]) == 3
+    for lost in ("shards/00001.json", "data/train-00002.parquet", "seeds/counts.json"):
+        make(settings, tmp_path / lost)
+        for path in (lost, "shards/00002.json", "counts.json", "README.md"):
+            (tmp_path / lost / path).unlink(missing_ok=True)
+        make(settings, tmp_path / lost)
+        assert tree_bytes(tmp_path / lost) == whole
     with pytest.raises(RunError, match="settings"):
-        make(settings.model_copy(update={"seed": 9}), tmp_path / "torn")
+        make(settings.model_copy(update={"seed": 9}), tmp_path / "whole")
+
+
+class Interrupted:
+    """A corrector that breaks off in the middle of a shard."""
+
+    name = "template"
+
+    def __init__(self, calls: int) -> None:
+        self._inner, self._left = get_corrector("template"), calls
+        self.digest = self._inner.digest
+
+    def correct(self, tasks: Any) -> list[str]:
+        self._left -= 1
+        if self._left < 0:
+            raise KeyboardInterrupt
+        return self._inner.correct(tasks)
+
+
+def test_finished_blocks_of_a_shard_are_kept(items_file: ItemsFile, tmp_path: Path) -> None:
+    settings = SynthSettings(data=str(items_file(20, "teach")))
+    make(settings, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        make(settings, tmp_path / "run", corrector=Interrupted(2))
+    journal = tmp_path / "run" / "shards" / "00000.groups.jsonl"
+    assert len(journal.read_text().splitlines()) == 2
+    journal.write_text(journal.read_text()[:-40])
+    make(settings, tmp_path / "run", corrector=Interrupted(3))  # one of four blocks is there
+    assert tree_bytes(tmp_path / "run") == tree_bytes(tmp_path / "whole")
 
 
 def test_ranks_must_ascend() -> None:

@@ -12,11 +12,9 @@ from safetensors.torch import load_file
 
 from conftest import made_up_items, quiet, write_rows
 from coursecorrect.chat import ChatSettings
-from coursecorrect.correct import get_corrector
 from coursecorrect.errors import DataError, RunError
-from coursecorrect.judge import get_judge
 from coursecorrect.models import ModelSettings, load
-from coursecorrect.synthesize import SynthSettings, synthesize
+from coursecorrect.synth import SynthSettings
 from coursecorrect.train.grouped import (
     GroupedConfig,
     GroupedDPOTrainer,
@@ -32,6 +30,7 @@ from coursecorrect.train.groups import TokenGroup, decision_weights, token_group
 from coursecorrect.train.packing import IGNORED, pack
 from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.train.run import read_pairs, train
+from coursecorrect.workflow import make_pairs
 
 PAIR_TEXTS = ("prompt", "chosen", "rejected")
 pytestmark = pytest.mark.filterwarnings("default")
@@ -41,14 +40,8 @@ pytestmark = pytest.mark.filterwarnings("default")
 def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pairs")
     data = write_rows(folder / "items.jsonl", made_up_items(3, "teach"))
-    synthesize(
-        SynthSettings(data=str(data)),
-        folder / "run",
-        get_corrector("template"),
-        get_judge("lexical"),
-        notice=quiet,
-        progress=quiet,
-    )
+    settings = SynthSettings(data=str(data), validation=0)
+    make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
     return folder / "run"
 
 

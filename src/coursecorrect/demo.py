@@ -16,7 +16,7 @@ from coursecorrect import store, workflow
 from coursecorrect.evaluate import EvalSettings
 from coursecorrect.generate.base import Sampling
 from coursecorrect.models import ModelSettings, has_bfloat16
-from coursecorrect.synthesize import SynthSettings
+from coursecorrect.synth import SynthSettings
 from coursecorrect.train.recipe import TrainSettings
 
 EVAL = EvalSettings(ks=(10, 40, 80), limit=18, sampling=Sampling(paths=4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -16,9 +16,7 @@ from pydantic import ValidationError
 
 from coursecorrect import generate, store
 from coursecorrect.chat import encode, render
-from coursecorrect.correct import get_corrector
 from coursecorrect.correct.openings import trigger_tokens
-from coursecorrect.data.readers import read_items
 from coursecorrect.errors import DataError, UserError
 from coursecorrect.evaluate import (
     EvalSettings,
@@ -33,14 +31,17 @@ from coursecorrect.judge import Judge, JudgeSettings, JudgeSetup, get_judge
 from coursecorrect.judge.harm import Answer, get_harm_judge
 from coursecorrect.metrics import Agreement, agreement
 from coursecorrect.metrics.dynamics import dynamics_results
-from coursecorrect.models import LoadedModel, ModelSettings, load, load_tokenizer
+from coursecorrect.models import LoadedModel, load, load_tokenizer
 from coursecorrect.probe import ProbeSettings, probe
 from coursecorrect.registry import find
 from coursecorrect.report.dynamics import write_dynamics
 from coursecorrect.report.html import write_report
 from coursecorrect.report.protocols import write_protocols
 from coursecorrect.report.results import load_run, write_results
-from coursecorrect.synthesize import SynthSettings, synthesize
+from coursecorrect.synth import SynthSettings
+from coursecorrect.synth.engines import Engine, here, pool
+from coursecorrect.synth.run import synthesize
+from coursecorrect.synth.tools import build_tools, loads_a_model
 from coursecorrect.train.recipe import TrainSettings
 from coursecorrect.turn import find_markers
 from coursecorrect.types import Continuation, Item, Record
@@ -211,35 +212,31 @@ def make_pairs(
     settings: SynthSettings,
     folder: Path,
     *,
-    benchmarks: Sequence[str] = (),
+    engine: Engine = here,
     notice: store.Notice,
     progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """Run C2-Syn into ``folder`` and return the counts."""
-    options: dict[str, Any] = {}
-    if settings.corrector == "template":
-        options["wording"] = settings.wording
-    if settings.corrector_model is not None:
-        options["model"] = settings.corrector_model
-    corrector, verifier = get_corrector(settings.corrector, **options), get_judge(settings.judge)
-    return synthesize(
-        settings,
-        folder,
-        corrector,
-        verifier,
-        generator=_own_generator(settings.own_answers, notice),
-        extra_benchmark=[item for source in benchmarks for item in read_items(source)],
-        notice=notice,
-        progress=progress,
-    )
+    tools = partial(build_tools, settings)
+    return synthesize(settings, folder, tools, engine=engine, notice=notice, progress=progress)
 
 
-def _own_generator(model: str | None, notice: store.Notice) -> Generator | None:
-    if model is None:
-        return None
-    from coursecorrect.generate.hf import HFGenerator
+def synth_engine(
+    settings: SynthSettings, name: str, workers: int, address: str | None, gpus_per_worker: float
+) -> Engine:
+    """Who makes the shards of a data set; it decides nothing that is written.
 
-    return HFGenerator(load(ModelSettings(model=model)), notice=notice)
+    Raises:
+        UserError: Ray is not installed, or options of Ray without it.
+    """
+    if name == "ray":
+        from coursecorrect.synth.ray_engine import on_ray
+
+        return on_ray(workers, address, gpus_per_worker)
+    if address is not None or gpus_per_worker:
+        raise UserError("--address and --gpus-per-worker need --engine ray")
+    # A model in every process would not fit; one process keeps a small one busy.
+    return here if workers == 1 or loads_a_model(settings) else pool(workers)
 
 
 def teach(

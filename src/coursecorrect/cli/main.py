@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,20 +10,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.exceptions import TyperException
 
 from coursecorrect import store
 from coursecorrect.cli import people
+from coursecorrect.cli import synth as synth_cli
 from coursecorrect.cli.options import with_settings
 from coursecorrect.cli.progress import bar, eval_line, train_line
+from coursecorrect.cli.screen import Out, console, default_folder, errors, notice
 from coursecorrect.errors import UserError
 from coursecorrect.evaluate import EvalSettings
 from coursecorrect.judge import JudgeSettings
 from coursecorrect.probe import ProbeSettings
-from coursecorrect.synthesize import SynthSettings
 from coursecorrect.train.recipe import TrainSettings
-from coursecorrect.types import Record, settings_hash
 
 app = typer.Typer(
     help="Measure, teach and prove course-correction of chat models.",
@@ -35,21 +33,7 @@ app = typer.Typer(
 )
 judge_app = typer.Typer(help="Judge texts, and see how well a judge agrees with labels.")
 app.add_typer(judge_app, name="judge", no_args_is_help=True)
-console = Console()
-errors = Console(stderr=True)
-
-Out = Annotated[Path | None, typer.Option("--out", help="Run folder; the same command resumes it.")]
-
-
-def notice(text: str) -> None:
-    """A line that matters but stops nothing."""
-    errors.print(f"note: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-
-
-def default_folder(kind: str, name: str, settings: Record) -> Path:
-    """``runs/KIND-NAME-HASH``: the same settings always give the same folder."""
-    slug = re.sub(r"[^\w.-]+", "-", Path(name).name or name).strip("-")
-    return Path("runs") / f"{kind}-{slug}-{settings_hash(settings.model_dump(mode='json'))[:8]}"
+app.add_typer(synth_cli.app, name="synth")
 
 
 @contextmanager
@@ -179,40 +163,12 @@ def probe_command(settings: ProbeSettings, out: Out = None) -> None:
 
 
 @app.command()
-@with_settings(SynthSettings)
-def synth(
-    settings: SynthSettings,
-    out: Out = None,
-    benchmark: Annotated[
-        list[str] | None,
-        typer.Option(help="Another benchmark file whose requests must not be taught."),
-    ] = None,
-) -> None:
-    """Make ranked groups and preference pairs (C2-Syn).
-
-    Example: c2 synth --out runs/pairs
-    """
-    from coursecorrect.workflow import make_pairs
-
-    folder = out or default_folder("synth", settings.corrector, settings)
-    with bar("synthesising") as show:
-        counts = make_pairs(
-            settings,
-            folder,
-            benchmarks=benchmark or (),
-            notice=notice,
-            progress=lambda done, total: show(done, total, ""),
-        )
-    for name, value in counts.items():
-        console.print(f"{name}: {value}", markup=False)
-    console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
-
-
-@app.command()
 @with_settings(TrainSettings)
 def train(
     settings: TrainSettings,
-    pairs: Annotated[Path, typer.Argument(help="A synthesis folder, or a pairs.jsonl.")],
+    pairs: Annotated[
+        Path, typer.Argument(help="A synthesis folder, or a .jsonl or .parquet file of it.")
+    ],
     out: Out = None,
 ) -> None:
     """Train a model on preference pairs: grouped DPO and a likelihood term after the cut.

@@ -59,7 +59,7 @@ def _parameter(name: str, annotation: Any, info: Any) -> inspect.Parameter:
     flag = "--" + name.replace("_", "-")
     origin = typing.get_origin(_plain(annotation))
     if origin is tuple:
-        shown, default = str, ",".join(str(v) for v in default)
+        shown, default = str, ",".join(str(v) for v in default or ())
     elif origin is dict:
         shown, default, flag = list[str], [], "--" + name.removesuffix("s").replace("_", "-")
     elif annotation is bool:
@@ -99,12 +99,14 @@ def _assemble(record: type[Record], fields: Any, values: dict[str, Any]) -> Reco
 def _parsed(name: str, annotation: Any, value: Any) -> Any:
     origin = typing.get_origin(_plain(annotation))
     if origin is tuple:
+        kind = typing.get_args(_plain(annotation))[0]
         try:
-            return tuple(int(part) for part in value.split(","))
+            parts = tuple(kind(part.strip()) for part in value.split(",") if part.strip())
         except ValueError as error:
             raise UserError(
                 f"--{name}: expected numbers separated by commas, not {value!r}"
             ) from error
+        return parts if parts or _plain(annotation) is annotation else None
     if origin is dict:
         return dict(_key_value(name, part) for part in value) or None
     return value

@@ -24,7 +24,7 @@ Show = Callable[[int, int, str], None]
 def bar(title: str, console: Console | None = None) -> Iterator[Show]:
     """A bar on stderr; call it with steps done, steps in all, and a line of figures.
 
-    Another total, or fewer steps done than before, begins another stage. Where no person watches
+    Fewer steps done than before begin another stage. Where no person watches
     (a log file), a line is printed at every tenth instead.
     """
     console = console or Console(stderr=True)
@@ -54,13 +54,13 @@ def bar(title: str, console: Console | None = None) -> Iterator[Show]:
 
 def _in_stages(show: Show, restart: Callable[[], None]) -> Show:
     """``show``, with a call of ``restart`` before each stage."""
-    last: tuple[int, int] | None = None
+    last: int | None = None
 
     def in_stages(done: int, total: int, figures: str) -> None:
         nonlocal last
-        if last is None or done < last[0] or total != last[1]:
+        if last is None or done < last:
             restart()
-        last = done, total
+        last = done
         show(done, total, figures)
 
     return in_stages

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,37 +21,64 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 """Called with the stage (scoring, training), what is done and all there is, and logged figures."""
 
 
+NEEDED = (
+    "prompt",
+    "chosen",
+    "rejected",
+    "cut_chosen",
+    "role_chosen",
+    "role_rejected",
+    "id",
+    "group",
+    "pair_key",
+    "rank_chosen",
+    "harmful",
+)
+
+
 def read_pairs(source: Path) -> list[dict[str, Any]]:
-    """The pairs of a synthesis folder or of a ``pairs.jsonl`` file.
+    """The pairs to train on: of a synthesis folder, or of a JSONL or Parquet file.
 
     Raises:
-        DataError: no such file, or a row lacks a field (names file:line).
+        DataError: no such file, a row lacks a field (names file:line), or the data is an audit.
     """
-    path = source / "pairs.jsonl" if source.is_dir() else source
-    needed = (
-        "prompt",
-        "chosen",
-        "rejected",
-        "cut_chosen",
-        "role_chosen",
-        "role_rejected",
-        "id",
-        "group",
-        "pair_key",
-        "rank_chosen",
-        "harmful",
-    )
     pairs = []
-    for number, row in store.read_jsonl(path):
-        missing = [field for field in needed if field not in row]
+    for where, row in _rows(source):
+        missing = [field for field in NEEDED if field not in row]
         if missing:
-            raise DataError(
-                f"{path}:{number}: field {missing[0]!r} is missing; make it with 'c2 synth'"
-            )
+            raise DataError(f"{where}: field {missing[0]!r} is missing; make it with 'c2 synth'")
         pairs.append(row)
     if not pairs:
-        raise DataError(f"{path} holds no pairs; make some with 'c2 synth'")
+        raise DataError(f"{source} holds no pairs; make some with 'c2 synth'")
     return pairs
+
+
+def _rows(source: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    files = sorted(source.glob("data/train-*.parquet")) if source.is_dir() else [source]
+    if not files:
+        raise DataError(f"{source} is not a finished synthesis folder: it has no data/train-*")
+    for file in files:
+        if file.suffix == ".parquet":
+            yield from _parquet_rows(file)
+        else:
+            yield from ((f"{file}:{number}", row) for number, row in store.read_jsonl(file))
+
+
+def _parquet_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(file)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"cannot read {file}: {str(error).splitlines()[0]}") from error
+    stamp = json.loads((table.schema.metadata or {}).get(b"coursecorrect", b"{}"))
+    if stamp.get("audit"):
+        raise DataError(
+            f"{file} is an audit (c2 synth --audit): it holds requests of a benchmark, so a model "
+            "trained on it cannot be measured; make the data without --audit"
+        )
+    yield from ((f"{file}:{number}", row) for number, row in enumerate(table.to_pylist(), 1))
 
 
 def train(

@@ -1,0 +1,108 @@
+"""Shards on Ray Data: the same work as in a pool of processes, on one machine or on a cluster.
+
+Every worker writes its shards itself, so the folder must lie where all machines see it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from coursecorrect.errors import RunError, UserError
+from coursecorrect.synth.engines import Engine, Work
+
+
+def on_ray(workers: int, address: str | None = None, gpus_per_worker: float = 0) -> Engine:
+    """The engine of ``workers`` Ray actors.
+
+    Args:
+        workers: actors at the same time; each builds corrector and judge once.
+        address: of a running cluster (ray://host:10001, or auto); None starts Ray here.
+        gpus_per_worker: what an actor reserves, for a corrector that runs on a GPU.
+
+    Raises:
+        UserError: Ray is not installed.
+    """
+    try:
+        import ray.data  # noqa: F401
+    except ImportError as error:
+        raise UserError("the ray engine needs Ray: pip install 'coursecorrect[ray]'") from error
+
+    def run(work: Work, shards: Iterator[int]) -> Iterator[dict[str, Any]]:
+        numbers = list(shards)
+        if not numbers:
+            return
+        with _connected(address):
+            yield from _made(work, numbers, workers, gpus_per_worker)
+
+    return run
+
+
+class _Worker:
+    """A Ray Data actor; a batch is one row, a row is one shard."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
+        return {"made": [json.dumps(self._work(int(shard))) for shard in batch["shard"]]}
+
+
+def _made(
+    work: Work, numbers: list[int], workers: int, gpus_per_worker: float
+) -> Iterator[dict[str, Any]]:
+    import ray.data
+    from ray.exceptions import RayError
+
+    ray.data.DataContext.get_current().enable_progress_bars = False  # one bar, ours, is enough
+    # One shard a block: what Ray makes again when a worker dies, and hands out when done.
+    shards = ray.data.from_items([{"shard": n} for n in numbers], override_num_blocks=len(numbers))
+    made = shards.map_batches(
+        _Worker,
+        fn_constructor_args=(work,),
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(size=min(workers, len(numbers))),
+        num_cpus=1,
+        num_gpus=gpus_per_worker or None,
+    )
+    try:
+        for row in made.iter_rows():
+            yield json.loads(row["made"])
+    except RayError as error:
+        raise _in_our_words(error) from error
+
+
+def _in_our_words(error: BaseException) -> UserError:
+    """An error of ours that a worker raised, or one line on what Ray says."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return cause
+        cause = getattr(cause, "cause", None) or cause.__cause__
+    line = next((part for part in str(error).splitlines()[::-1] if part.strip()), repr(error))
+    return RunError(f"Ray stopped: {line[:300]}; finished shards are kept, run again to go on")
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[None]:
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(
+            address=address or "local",
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise RunError(f"cannot reach Ray at {address!r}: {str(error)[:200]}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()

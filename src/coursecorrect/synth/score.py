@@ -1,0 +1,77 @@
+"""How good a confirmed correction is, among several for one cut.
+
+Only text is looked at, by the verifying judge's onset and by counting, so that a score never costs
+a model call. Each part lies between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from coursecorrect.correct.base import CorrectionTask
+from coursecorrect.types import Judgement
+
+FEW_WORDS: Final = 12
+MANY_WORDS: Final = 60
+_WORD = re.compile(r"[^\W_]+")
+_END = re.compile(r"[.!?。！？][\"'”’)\]]*\s*$")
+_COMMON_WORDS: Final = """
+about after again all also and any are because been before being but can could did does doing don
+down each even few for from had has have having her here him his how into its just let like make
+more most much must need not now off once only other our out over own same she should some such
+tell than that the their them then there these they this those through too under until use very
+want was way were what when where which while who whom why will with without would you your
+"""
+_COMMON: Final = frozenset(_COMMON_WORDS.split())
+
+
+def score(correction: str, task: CorrectionTask, judged: Judgement) -> float:
+    """The higher, the better; what the judge did not confirm must not come here.
+
+    Args:
+        correction: the text after the cut, trigger included.
+        task: what the corrector was asked for.
+        judged: the verdict of the verifying judge on ``correction``.
+    """
+    if judged.relapse is not None:
+        return 0.0
+    words = _WORD.findall(correction.casefold())
+    return (
+        1.5 * _names_the_request(words, task)
+        + _at_once(correction, judged)
+        + _fluent(correction, words)
+        + _right_length(len(words))
+    )
+
+
+def _at_once(correction: str, judged: Judgement) -> float:
+    """1 where the correction begins with the text, 0 where it begins behind half of it."""
+    onset = judged.onset or 0
+    return max(0.0, 1 - 2 * onset / max(1, len(correction)))
+
+
+def _fluent(correction: str, words: list[str]) -> float:
+    """A finished last sentence, and no run of three words that comes twice."""
+    runs = list(zip(words, words[1:], words[2:], strict=False))
+    repeated = 1 - len(set(runs)) / len(runs) if runs else 1.0
+    return 0.5 * bool(_END.search(correction)) + 0.5 * (1 - repeated)
+
+
+def _names_the_request(words: list[str], task: CorrectionTask) -> float:
+    """Does it say what is wrong with *this* request? Two of its own words are enough."""
+    said = {_stem(word) for word in words}
+    asked = f"{task.request} {task.reason or ''}".casefold()
+    own = {_stem(w) for w in _WORD.findall(asked) if len(w) > 2 and w not in _COMMON}
+    return min(1.0, len(own & said) / 2)
+
+
+def _stem(word: str) -> str:
+    """Good enough to find 'cheating' in 'cheat'."""
+    return word[:5]
+
+
+def _right_length(words: int) -> float:
+    if words < FEW_WORDS:
+        return words / FEW_WORDS
+    return min(1.0, MANY_WORDS / words)
