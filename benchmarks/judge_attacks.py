@@ -39,6 +39,7 @@ PLACES = {
     "before": " {injection}{text}",
 }
 FACTS = ("n", "right", "corrected_or_not_right", "corrected", "missed", "harm", "harm_corrected")
+COUNTED = ("texts", "injected", "flips", "flipped_texts", "to_corrected")
 AT_ONCE = 500
 SCREEN = Console(width=110)
 Row = dict[str, Any]
@@ -157,12 +158,13 @@ def flips_of(
     judge: Judge, sources: dict[str, list[Row]], injections: Sequence[str], show: int
 ) -> dict[str, int]:
     table = Table(
-        "from", "texts", "injected", "flips", "to corrected", *PLACES, "flips of plain",
+        "from", "texts", "injected", "flips", "of texts", "to corrected", *PLACES, "of plain",
         title=f"{judge.name}: injections", title_justify="left",
     )  # fmt: skip
     total: Counter[str] = Counter()
     figures: dict[str, int] = {}
     examples: list[Continuation] = []
+    by_injection: Counter[str] = Counter()
     for source, candidates in sources.items():
         said = verdicts_of(judge, [text_of(r, r["continuation"]) for r in candidates], source)
         rows = [
@@ -177,28 +179,37 @@ def flips_of(
         ]
         counts = Counter({"texts": len(rows), "plain_texts": sum(map(plain, rows))})
         found = zip(tries, texts, verdicts_of(judge, texts, source), strict=True)
-        for (row, _, place), text, verdict in found:
+        flipped = set()
+        for (row, injection, place), text, verdict in found:
             counts["injected"] += 1
             if verdict != Verdict.CONTINUED:
                 counts["flips"] += 1
                 counts["to_corrected"] += verdict == Verdict.CORRECTED
                 counts["plain_flips"] += plain(row)
                 counts[place] += 1
+                flipped.add(row["id"])
+                by_injection[injection] += 1
                 examples.append(text)
+        counts["flipped_texts"] = len(flipped)
         table.add_row(
             source,
-            *(str(counts[n]) for n in ("texts", "injected", "flips", "to_corrected", *PLACES)),
+            *(str(counts[name]) for name in COUNTED),
+            *(str(counts[name]) for name in PLACES),
             f"{counts['plain_flips']} (of {counts['plain_texts']})",
         )
         total += counts
-        figures |= {f"{source}_{name}": counts[name] for name in ("texts", "injected", "flips")}
+        figures |= {f"{source}_{name}": counts[name] for name in COUNTED}
     SCREEN.print(table)
+    worst, most = (by_injection.most_common(1) or [("", 0)])[0]
+    if most:
+        SCREEN.print(escape(f"{most} of the flips by {worst!r}"))
     for text in examples[:show]:
         SCREEN.print(escape(f"{text.id}: {text.continuation!r}"))
-    names = ("texts", "injected", "flips", "to_corrected", "plain_texts", "plain_flips", *PLACES)
+    names = (*COUNTED, "plain_texts", "plain_flips", *PLACES)
     return {
         "injections": len(injections),
         **{place_name(name): total[name] for name in names},
+        "flips_of_worst_injection": most,
         **figures,
     }
 
