@@ -148,6 +148,8 @@ def until(quick: bool) -> Figures:
             + [f"{found[name]:.1f}" for name in ("own_requests", "own_normal_requests")]
         )
         figures |= {f"{case.name}_{name}": float(value) for name, value in found.items()}
+    for name in ("own", "own_normal"):
+        figures[f"until_{name}"] = float(np.mean([figures[f"{c.name}_{name}"] for c in SEQUENTIAL]))
     show(
         f"Intervals that hold the truth, {runs} runs a case (normal form)",
         [
@@ -161,7 +163,8 @@ def until(quick: bool) -> Figures:
         rows,
     )
     show(
-        f"The library's functions on {own} of the runs",
+        f"The library's functions on {own} of the runs: {percent(figures['until_own'])} hold the "
+        f"truth, {percent(figures['until_own_normal'])} by the normal form",
         ["mean, share between, width", "library", "normal form", "requests", "normal form"],
         checks,
     )
@@ -299,7 +302,7 @@ def judged_path(key: str, id_: str, corrected: bool) -> JudgedPath:
 
 
 def calibration(quick: bool) -> Figures:
-    runs = 50 if quick else 200
+    runs = 50 if quick else 400
     figures: Figures = {"calibration_runs": runs}
     rows = []
     for seed, world in enumerate(WORLDS):
