@@ -20,6 +20,8 @@ test-slow: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/eval_speed.py
 	$(BIN)/python benchmarks/train_speed.py
+	$(BIN)/python benchmarks/intervals.py
+	$(BIN)/python benchmarks/judge_attacks.py
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
