@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coursecorrect import embedded
+from servers import ChatServer, Server, running
 
 # Threads cost a tiny model far more than they give, most of all on a busy machine; child processes
 # read the same variables.
@@ -116,6 +117,20 @@ def embedded_model() -> Any:
     if not embedded.is_fetched():
         pytest.skip("the embedded model is not fetched; run 'c2 fetch smollm2'")
     return load(ModelSettings())
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with running(Server()) as found:
+        yield found
+
+
+@pytest.fixture
+def chat_server(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with running(ChatServer(tokenizer)) as found:
+        yield found
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> Path:

@@ -99,7 +99,9 @@ def test_pku_row_without_an_unsafe_response(tmp_path: Path) -> None:
 
 
 def test_unknown_corrector_and_missing_run(tmp_path: Path) -> None:
-    assert "known: hf, template" in fault(c2("synth", "--corrector", "none", cwd=tmp_path))
+    assert "known: hf, openai, template, vllm" in fault(
+        c2("synth", "--corrector", "none", cwd=tmp_path)
+    )
     assert "not a run folder" in fault(c2("report", "nowhere", cwd=tmp_path))
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,79 +16,22 @@ from coursecorrect.generate.openai import ServerSettings
 from coursecorrect.models import ModelSettings
 from coursecorrect.store import read_jsonl, read_run
 from coursecorrect.workflow import measure
-
-Mutate = Callable[[dict[str, Any], dict[str, Any]], tuple[int, dict[str, Any]]]
-
-
-class ChatServer(ThreadingHTTPServer):
-    """Renders with the model's template; ``mutate`` may spoil the answer to a body."""
-
-    daemon_threads = True
-
-    def __init__(self, tokenizer: Any) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.tokenizer = tokenizer
-        self.mutate: Mutate = lambda _, answer: (200, answer)
-        self.rendered: list[tuple[dict[str, Any], str]] = []
-
-    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
-        text = self.tokenizer.apply_chat_template(
-            body["messages"],
-            tokenize=False,
-            add_generation_prompt=body.get("add_generation_prompt", True),
-            continue_final_message=body.get("continue_final_message", False),
-        )
-        self.rendered.append((body, text))
-        count = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-        message = {"role": "assistant", "content": " and then leave. But no, I won't."}
-        return {
-            "choices": [
-                {"index": i, "message": message, "finish_reason": "stop"} for i in range(body["n"])
-            ],
-            "usage": {"prompt_tokens": count, "completion_tokens": 9},
-        }
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: ChatServer
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert self.path == "/v1/chat/completions"
-        status, answer = self.server.mutate(body, self.server.answer(body))
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+from servers import ChatServer, Mutate
 
 
 @pytest.fixture
-def server(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ChatServer(tokenizer) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+def server(chat_server: ChatServer) -> ChatServer:
+    return chat_server
 
 
 @pytest.fixture
 def settings(
     server: ChatServer, items_file: Callable[..., Path], tiny_model_folder: Path
 ) -> EvalSettings:
-    url = f"http://127.0.0.1:{server.server_port}/v1"
     return EvalSettings(
         model=ModelSettings(model=str(tiny_model_folder), device="cpu"),
         generator="openai",
-        server=ServerSettings(base_url=url, served_model="tiny", endpoint="chat", tries=1),
+        server=ServerSettings(base_url=server.url, served_model="tiny", endpoint="chat", tries=1),
         data=str(items_file(2)),
         ks=(5, 10),
         sampling=Sampling(paths=2),
@@ -140,7 +80,7 @@ def refusing(body: dict[str, Any], answer: dict[str, Any]) -> tuple[int, dict[st
     [
         (new_turn, "does not continue the prefill as it stands"),
         (silent, "cannot be proven"),
-        (refusing, "status 400: Unrecognized request argument supplied"),
+        (refusing, "status 400: Unrecognized request .*use --endpoint completions"),
     ],
 )
 def test_a_server_that_does_not_continue_is_refused_with_the_reason(

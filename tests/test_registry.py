@@ -29,7 +29,7 @@ def test_judges_are_found_by_name(name: str) -> None:
 def test_the_nearest_name_is_suggested() -> None:
     with pytest.raises(UserError, match="no judge is called 'rule'; did you mean 'rules'"):
         get_judge("rule")
-    with pytest.raises(UserError, match="known: hf, template"):
+    with pytest.raises(UserError, match="known: hf, openai, template, vllm"):
         get_corrector("zzz")
 
 

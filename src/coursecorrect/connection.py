@@ -110,8 +110,8 @@ class Connection:
         except PassingError as fault:
             self._stop_for(
                 ServerError(
-                    f"{self._url} failed {self._tries} times, at last with: {fault}; finished "
-                    "requests are kept: the same command goes on"
+                    f"{self._url} failed {self._tries} times, at last with: {fault}; what "
+                    "is finished is kept: the same command goes on"
                 )
             )
         except ServerError as error:

@@ -12,6 +12,8 @@ __all__ = ["BUILT_IN", "CorrectionTask", "Corrector", "get_corrector"]
 BUILT_IN: Final[dict[str, str]] = {
     "template": "coursecorrect.correct.template:TemplateCorrector",
     "hf": "coursecorrect.correct.hf:HFCorrector",
+    "openai": "coursecorrect.correct.openai:OpenAICorrector",
+    "vllm": "coursecorrect.correct.vllm:VLLMCorrector",
 }
 
 

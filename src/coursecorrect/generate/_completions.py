@@ -115,7 +115,7 @@ def _checked(answer: Answer, paths: int, sent: int, *, proof: bool) -> Answer:
         raise ServerError(
             f"the server read {answer.usage.prompt_tokens} prompt tokens where {sent} were sent: "
             "it does not continue the prefill as it stands (it adds tokens, opens a new turn or "
-            "has another tokenizer or chat template than --model)"
+            "has another tokenizer or chat template than the model that is named here)"
         )
     choices = sorted(answer.choices, key=lambda choice: choice.index)
     if [choice.index for choice in choices] != list(range(paths)):
@@ -123,8 +123,8 @@ def _checked(answer: Answer, paths: int, sent: int, *, proof: bool) -> Answer:
     reasons = {choice.finish_reason for choice in choices}
     if "content_filter" in reasons:
         raise ServerError(
-            "the server filters what the model says (finish_reason content_filter), so the model "
-            "cannot be measured there; switch the filter off or take another server"
+            "the server filters what the model says (finish_reason content_filter), so this is not "
+            "what the model itself says; switch the filter off or take another server"
         )
     if other := reasons - {"stop", "length"}:
         raise PassingError(f"a choice ended for the reason {sorted(map(str, other))[0]!r}")

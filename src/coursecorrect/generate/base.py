@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
 from coursecorrect.chat import decode
 from coursecorrect.types import Record, content_id
+
+Role = Literal["generator", "corrector"]
+"""What an engine runs for; named in messages to the user."""
 
 
 class Sampling(Record):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from coursecorrect.errors import UserError
-from coursecorrect.generate.base import Job, Path, Sampling, continuation_text, seed_of
+from coursecorrect.generate.base import Job, Path, Role, Sampling, continuation_text, seed_of
 from coursecorrect.models import LoadedModel
 from coursecorrect.serve import checked_key, checked_url, in_order
 from coursecorrect.store import BlockLog, read_jsonl
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from coursecorrect.generate._completions import Answer, Completions
 
 _FIRST_WAIT = 0.5
+_CHAT_HINT = (
+    "; the chat endpoint must go on with an assistant message (continue_final_message, as vLLM has "
+    "it): where it does not, use --endpoint completions"
+)
 
 
 class ServerSettings(Record):
@@ -84,6 +88,7 @@ class OpenAIGenerator:
         loaded: LoadedModel,
         *,
         server: ServerSettings,
+        role: Role = "generator",
         api_key: str | None = None,
         journal: FilePath | None = None,
         first_wait: float = _FIRST_WAIT,
@@ -94,6 +99,7 @@ class OpenAIGenerator:
         Args:
             loaded: gives the tokenizer; its weights may be missing.
             server: where the model is.
+            role: what the answers are for, for messages.
             api_key: sent as bearer token, written nowhere.
             journal: a file that keeps every answer as it arrives; a request that stands there is
                 not sent again.
@@ -104,14 +110,14 @@ class OpenAIGenerator:
             UserError: no address or a wrong one, a key that no header can hold, or the libraries
                 of the ``openai`` extra are missing.
         """
-        self._url = checked_url(server.base_url, "the openai generator", "--base-url")
+        self._url = checked_url(server.base_url, f"the openai {role}", "--base-url")
         self.name = server.served_model or loaded.name
         self.tokenizer = loaded.tokenizer
         self.digest = content_id("openai", self._url, self.name, loaded.revision)
         self._server, self._journal, self._notice = server, journal, notice
         self._key, self._first_wait = checked_key(api_key), first_wait
         self._lock = threading.Lock()
-        self._client_class = _client_class()
+        self._client_class = _client_class(role)
 
     def sample(
         self, batches: Sequence[Sequence[Job]], sampling: Sampling
@@ -145,14 +151,16 @@ class OpenAIGenerator:
         return row
 
     def _client(self) -> Completions:
+        chat = self._server.endpoint == "chat"
         return self._client_class(
-            f"{self._url}{'/chat' if self._server.endpoint == 'chat' else ''}/completions",
+            f"{self._url}{'/chat' if chat else ''}/completions",
             flag="--base-url",
             api_key=self._key,
             connections=self._server.concurrency,
             timeout=self._server.timeout,
             tries=self._server.tries,
             first_wait=self._first_wait,
+            hint=_CHAT_HINT if chat else "",
         )
 
     def _requests(self, job: Job, sampling: Sampling) -> list[Request]:
@@ -200,12 +208,12 @@ class OpenAIGenerator:
         return paths
 
 
-def _client_class() -> type[Completions]:
+def _client_class(role: Role) -> type[Completions]:
     try:
         from coursecorrect.generate._completions import Completions
     except ModuleNotFoundError as error:
         raise UserError(
-            f"the openai generator needs {error.name}; run pip install 'coursecorrect[openai]'"
+            f"the openai {role} needs {error.name}; run pip install 'coursecorrect[openai]'"
         ) from error
     return Completions
 

@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from coursecorrect.errors import ModelError, UserError
-from coursecorrect.generate.base import Job, Path, Sampling, seed_of
+from coursecorrect.generate.base import Job, Path, Role, Sampling, seed_of
 from coursecorrect.models import LoadedModel, ModelSettings, resolve
 from coursecorrect.types import content_id
 
@@ -28,6 +28,7 @@ class VLLMGenerator:
         loaded: LoadedModel,
         *,
         settings: ModelSettings,
+        role: Role = "generator",
         banned: frozenset[int] = frozenset(),
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -43,10 +44,10 @@ class VLLMGenerator:
         place = resolve(settings.model)
         if (FilePath(place) / "adapter_config.json").is_file():
             raise ModelError(
-                f"{settings.model} is an adapter: the vllm generator runs whole models; "
+                f"{settings.model} is an adapter: the vllm {role} runs whole models; "
                 "merge it first ('c2 train' saves the merged model beside it)"
             )
-        self._vllm = _vllm()
+        self._vllm = _vllm(role)
         self._engine = self._start(place, settings, notice)
         self._ends = _end_ids(place, loaded.tokenizer)
 
@@ -89,7 +90,7 @@ class VLLMGenerator:
                 use_tqdm=False,
             )
         except Exception as error:
-            raise _model_error("vLLM stopped (finished items are kept)", error) from error
+            raise _model_error("vLLM stopped (what is finished is kept)", error) from error
 
     def _parameters(self, job: Job, k: int, sampling: Sampling) -> Any:
         return self._vllm.SamplingParams(
@@ -116,13 +117,13 @@ def _outputs(request: Any, paths: int) -> list[tuple[int, Any]]:
     return [(i, found[i % len(found)]) for i in range(paths)]
 
 
-def _vllm() -> Any:
+def _vllm(role: Role) -> Any:
     try:
         import vllm
     except ModuleNotFoundError as error:
         raise UserError(
-            "the vllm generator needs vLLM in this environment: pip install 'coursecorrect[vllm]', "
-            "or serve the model elsewhere and use --generator openai"
+            f"the vllm {role} needs vLLM in this environment: pip install 'coursecorrect[vllm]', "
+            f"or serve the model elsewhere and use --{role} openai"
         ) from error
     return vllm
 
