@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -16,7 +16,7 @@ from coursecorrect import store
 from coursecorrect.correct.base import CorrectionTask, Corrector
 from coursecorrect.correct.template import refusal
 from coursecorrect.correct.triggers import Trigger, follow, join, triggers_for
-from coursecorrect.cut import Cut, CutError, growing_cuts
+from coursecorrect.cut import Cut, CutError, count_words, growing_cuts
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import opener_for
 from coursecorrect.data.readers import read_items
@@ -71,6 +71,11 @@ class SynthSettings(Record):
         if own_harmful and info.data.get("own_answers") is None:
             raise ValueError("needs --own-answers")
         return own_harmful
+
+
+AIM: Final = (0.95, 1.3)
+"""The length aimed at, as shares of a rival's. Where that is beyond the template corrector it falls
+short, so that with more above 1 than below as many corrections end up longer as shorter."""
 
 
 class RejectedError(Exception):
@@ -151,9 +156,11 @@ class GroupMaker:
         except CutError as error:
             raise RejectedError(f"cuts: {error}") from error
         last = len(cuts) + 2
+        safe = self._safe(item, opener, 1, rng)
+        rival = safe.text[safe.cut :]
         return [
-            self._safe(item, opener, 1, rng),
-            *(self._corrected(item, opener, cut, i + 2, rng) for i, cut in enumerate(cuts)),
+            safe,
+            *(self._corrected(item, opener, c, i, rival, rng) for i, c in enumerate(cuts, 2)),
             Response(rank=last, role="FHR", text=assistant_text(opener, item.response), share=1.0),
         ]
 
@@ -166,7 +173,10 @@ class GroupMaker:
         good = assistant_text(opener, item.response)
         return [
             Response(rank=1, role="GOOD", text=good, cut=len(good) - len(item.response)),
-            *(self._corrected(item, opener, cut, i + 2, rng) for i, cut in enumerate(cuts)),
+            *(
+                self._corrected(item, opener, cut, i, item.response[cut.offset :], rng)
+                for i, cut in enumerate(cuts, 2)
+            ),
             self._safe(item, opener, len(cuts) + 2, rng),
         ]
 
@@ -176,15 +186,21 @@ class GroupMaker:
         return Response(rank=rank, role="SR", text=full, cut=len(full) - len(text))
 
     def _corrected(
-        self, item: Item, opener: str, cut: Cut, rank: int, rng: random.Random
+        self, item: Item, opener: str, cut: Cut, rank: int, rival: str, rng: random.Random
     ) -> Response:
-        """A correction at ``cut`` that the verifying judge confirms."""
+        """A correction at ``cut`` that the verifying judge confirms, about as long as ``rival``.
+
+        ``rival`` is what it is compared with: the SR, or the rest of a good answer. Were it
+        mostly longer or shorter, its length would tell its rank.
+        """
+        drawn = random.Random(f"{self.settings.seed}|{item.id}|{rank}|words").uniform(*AIM)
+        words = round(drawn * count_words(rival))
         prefix = assistant_text(opener, item.response[: cut.offset])
         verdict = None
         for _ in range(self.settings.tries):
             trigger = rng.choice(triggers_for(cut.kind, prefix))
             joined = join(prefix, cut.kind, trigger)
-            (correction,) = self.corrector.correct([self._task(item, joined, trigger, rng)])
+            (correction,) = self.corrector.correct([self._task(item, joined, trigger, rng, words)])
             text = follow(joined, correction)
             start = len(prefix.rstrip())
             (judged,) = self.judge.judge(
@@ -207,17 +223,25 @@ class GroupMaker:
         )
 
     def _task(
-        self, item: Item, begun: str, trigger: Trigger | None, rng: random.Random
+        self,
+        item: Item,
+        begun: str,
+        trigger: Trigger | None,
+        rng: random.Random,
+        words: int | None = None,
     ) -> CorrectionTask:
+        """``words`` is to be the length of trigger and correction together."""
+        said = trigger.text if trigger else ""
         return CorrectionTask(
             id=item.id,
             request=item.request,
             category=item.category,
             begun=begun,
-            trigger=trigger.text if trigger else "",
+            trigger=said,
             frame=trigger.frame if trigger else "sentence",
             reason=item.reason,
             alternative=item.alternative,
+            words=None if words is None else max(1, words - count_words(said)),
             seed=rng.randrange(2**32),
         )
 
