@@ -21,9 +21,8 @@ def shortcuts_table(found: Shortcuts) -> RenderableType:
     """Accuracy of each view by principle and pair of roles, then the words after the cut."""
     table = plain_table("How often a classifier that cannot read tells the better response")
     table.caption = (
-        "% of pairs, of requests not fitted on; [95 % interval over requests]\n"
-        f"50 is a coin, up to {number(CLEAN)} is clean; seen: length after the cut in words, opener "
-        "and wording"
+        "% of pairs, of requests not fitted on; [95 % interval over requests]; 50 is a coin,\n"
+        f"up to {number(CLEAN)} is clean; seen: length after the cut in words, opener and wording"
     )
     table.add_column("", no_wrap=True)
     for head in ("pairs", *VIEWS):
