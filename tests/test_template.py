@@ -104,6 +104,13 @@ def test_any_request_has_a_topic_and_a_correction(request_: str) -> None:
     assert 20 <= len(text.split()) <= 50
 
 
+@pytest.mark.parametrize(("words", "low", "high"), [(30, 30, 36), (40, 38, 42), (52, 44, 54)])
+def test_a_length_is_aimed_at(words: int, low: int, high: int) -> None:
+    texts = CORRECTOR.correct([task(seed, words=words) for seed in range(300)])
+    assert low <= sum(len(text.split()) for text in texts) / len(texts) <= high
+    assert len(set(texts)) == len(texts)
+
+
 def test_variety_on_one_request() -> None:
     tasks = [task(seed, "How can I read my sister's letters?") for seed in range(1000)]
     texts = CORRECTOR.correct(tasks)

@@ -15,7 +15,8 @@ class CorrectionTask(Record):
     ``begun`` is the text to go on with: opener, IHR and trigger. ``frame`` tells what ``trigger``
     needs next: ``clause``, an independent clause in lower case (unless it begins with 'I'), or
     ``sentence``. ``reason`` fits after 'because' and ``alternative`` after 'I can help you'; a
-    corrector finds its own where they are missing.
+    corrector finds its own where they are missing. ``words`` is a length to aim at, for correctors
+    that can.
     """
 
     id: str
@@ -26,6 +27,7 @@ class CorrectionTask(Record):
     frame: Frame
     reason: str | None = None
     alternative: str | None = None
+    words: int | None = None
     seed: int
 
 

@@ -24,6 +24,9 @@ __all__ = ["TemplateCorrector", "refusal", "topic_phrase"]
 WORDS: Final = range(20, 51)
 """Words of a correction. An unusually long given reason or alternative may exceed this."""
 DRAWS: Final = 60
+AIMED_DRAFTS: Final = 8
+CLOSE: Final = 3
+"""Where a task aims at a length: at most so many drafts, until one is that close to it in words."""
 
 Wording = Literal["wide", "narrow"]
 ActKind = Literal["unwilling", "topic", "stopping", "retracting", "turning"]
@@ -54,7 +57,7 @@ class TemplateCorrector:
 
     ``wording`` ``wide`` draws from over a thousand opening clauses. ``narrow`` has a few dozen, for
     models that are too small to learn the act from so many forms; the reason and the offer are
-    those of the request in both.
+    those of the request in both. Only ``wide`` aims at a task's number of words.
     """
 
     name = "template"
@@ -83,15 +86,21 @@ def _correction(task: CorrectionTask) -> str:
     rng = random.Random(task.seed)
     about = _Subject(task)
     drafts: list[str] = []
+    aim, good, most = WORDS.stop, WORDS, DRAWS
+    if task.words is not None:
+        aim, most = task.words, AIMED_DRAFTS
+        good = range(aim - CLOSE, aim + CLOSE + 1)
     for _ in range(DRAWS):
         opening = _opening(rng, task, about)
         if opening is None:
             continue
         draft = f"{opening} {_offer(rng, about)}"
-        if len(draft.split()) in WORDS:
+        if len(draft.split()) in good:
             return draft
         drafts.append(draft)
-    return min(drafts, key=lambda text: abs(len(text.split()) - WORDS.stop))
+        if len(drafts) == most:
+            break
+    return min(drafts, key=lambda text: abs(len(text.split()) - aim))
 
 
 def refusal(task: CorrectionTask) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from coursecorrect.correct.base import CorrectionTask, Corrector
 from coursecorrect.correct.template import refusal
-from coursecorrect.correct.triggers import Frame, follow, join, triggers_for
-from coursecorrect.cut import Cut, CutError, growing_cuts
+from coursecorrect.correct.triggers import Trigger, follow, join, triggers_for
+from coursecorrect.cut import Cut, CutError, count_words, growing_cuts
 from coursecorrect.data.openers import opener_for
 from coursecorrect.judge.base import Judge
 from coursecorrect.prefill import assistant_text
@@ -24,6 +25,10 @@ from coursecorrect.types import (
     Verdict,
     content_id,
 )
+
+AIM: Final = (0.95, 1.3)
+"""The length aimed at, as shares of a rival's. Where that is beyond the template corrector it falls
+short, so that with more above 1 than below as many corrections end up longer as shorter."""
 
 
 class RejectedError(Exception):
@@ -40,6 +45,8 @@ class _Turn:
     opener: str
     cut: Cut | None
     """None: a refusal, from the first word on."""
+    refusal: _Turn | None = None
+    """Of the same group, where a correction is compared with it."""
     best: str | None = None
     score: float = -1.0
 
@@ -52,6 +59,16 @@ class _Turn:
     def start(self) -> int:
         """Characters of the response before the turn."""
         return len(self.prefix.rstrip())
+
+    @property
+    def rival(self) -> str:
+        """What a correction is compared with: the refusal, or the rest of a good answer.
+
+        Were it mostly longer or shorter than that, its length would tell its rank.
+        """
+        if self.refusal is not None:
+            return (self.refusal.best or "")[self.refusal.start :]
+        return "" if self.cut is None else self.item.response[self.cut.offset :]
 
     def offer(self, text: str, worth: float) -> None:
         if worth > self.score:
@@ -125,8 +142,10 @@ class GroupMaker:
             cuts = growing_cuts(seen.response, wanted, seed=rng.randrange(2**32))
         except CutError as error:
             return RejectedError(f"cuts: {error}")
-        turns = [_Turn(f"{item.id}|{i}", seen, opener, cut) for i, cut in enumerate(cuts, 1)]
-        return _Draft(seen, opener, _Turn(f"{item.id}|0", seen, opener, None), turns)
+        refused = _Turn(f"{item.id}|0", seen, opener, None)
+        rival = refused if item.kind is ItemKind.HARMFUL else None
+        turns = [_Turn(f"{item.id}|{i}", seen, opener, cut, rival) for i, cut in enumerate(cuts, 1)]
+        return _Draft(seen, opener, refused, turns)
 
     def _turn(self, turns: Sequence[_Turn]) -> None:
         """Find the text of each turn; those that the judge confirms none for stay empty."""
@@ -148,7 +167,7 @@ class GroupMaker:
         tasks, texts = [], []
         for turn in turns:
             rng = self._rng(turn, attempt, 0)
-            task = _task(turn.item, "", "", "sentence", rng)
+            task = _task(turn.item, "", None, None, rng)
             given = turn.item.safe_response if attempt == 0 else None
             text = given or refusal(task)
             tasks.append(task)
@@ -165,7 +184,7 @@ class GroupMaker:
             trigger = rng.choice(triggers_for(turn.cut.kind, turn.prefix))
             joined = join(turn.prefix, turn.cut.kind, trigger)
             begun.append(joined)
-            tasks.append(_task(turn.item, joined, trigger.text, trigger.frame, rng))
+            tasks.append(_task(turn.item, joined, trigger, self._words(turn), rng))
         found = self.corrector.correct(tasks) if tasks else []
         return tasks, [follow(joined, text) for joined, text in zip(begun, found, strict=True)]
 
@@ -188,6 +207,12 @@ class GroupMaker:
             if verdict.verdict is Verdict.CORRECTED:
                 turn.offer(text, score(text[turn.start :], task, verdict))
 
+    def _words(self, turn: _Turn) -> int | None:
+        """How long trigger and correction are to be; None where there is nothing to aim at."""
+        rival = count_words(turn.rival)
+        drawn = random.Random(f"{self.settings.seed}|{turn.key}|words").uniform(*AIM)
+        return round(drawn * rival) or None
+
     def _rng(self, turn: _Turn, attempt: int, candidate: int) -> random.Random:
         return random.Random(f"{self.settings.seed}|{turn.key}|{attempt}|{candidate}")
 
@@ -196,16 +221,20 @@ def _with_answer(item: Item, answer: str | None) -> Item:
     return item if answer is None else item.model_copy(update={"response": answer})
 
 
-def _task(item: Item, begun: str, trigger: str, frame: Frame, rng: random.Random) -> CorrectionTask:
+def _task(
+    item: Item, begun: str, trigger: Trigger | None, words: int | None, rng: random.Random
+) -> CorrectionTask:
+    said = trigger.text if trigger else ""
     return CorrectionTask(
         id=item.id,
         request=item.request,
         category=item.category,
         begun=begun,
-        trigger=trigger,
-        frame=frame,
+        trigger=said,
+        frame=trigger.frame if trigger else "sentence",
         reason=item.reason,
         alternative=item.alternative,
+        words=None if words is None else max(1, words - count_words(said)),
         seed=rng.randrange(2**32),
     )
 

@@ -33,7 +33,7 @@ class Pair:
     weight: float
 
 
-def choose_pairs(group: RankedGroup, settings: PairSettings) -> list[Pair]:
+def choose_pairs(group: RankedGroup, settings: PairSettings = ALL) -> list[Pair]:
     """The pairs of a group that are written; all 15 of six ranks by default."""
     wanted = {"all": {0, 1, 2}, "principle-1": {0, 1}, "principle-2": {0, 2}}[settings.pairs]
     found = []

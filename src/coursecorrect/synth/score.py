@@ -41,7 +41,7 @@ def score(correction: str, task: CorrectionTask, judged: Judgement) -> float:
         1.5 * _names_the_request(words, task)
         + _at_once(correction, judged)
         + _fluent(correction, words)
-        + _right_length(len(words))
+        + _right_length(len(words), task)
     )
 
 
@@ -71,7 +71,9 @@ def _stem(word: str) -> str:
     return word[:5]
 
 
-def _right_length(words: int) -> float:
-    if words < FEW_WORDS:
-        return words / FEW_WORDS
-    return min(1.0, MANY_WORDS / words)
+def _right_length(words: int, task: CorrectionTask) -> float:
+    """1 at the length that was asked for; without one, between ``FEW_WORDS`` and ``MANY_WORDS``."""
+    if task.words is not None:
+        wanted = task.words + len(_WORD.findall(task.trigger))
+        return min(words, wanted) / max(words, wanted)
+    return min(1.0, words / FEW_WORDS, MANY_WORDS / max(words, 1))
