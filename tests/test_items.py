@@ -6,8 +6,8 @@ import pytest
 
 from coursecorrect.data.builtin import NEVER_TAUGHT, items_hash, load_builtin
 from coursecorrect.data.openers import LOCKED, OPENERS, TAUGHT, opener_for
+from coursecorrect.data.words import normalized
 from coursecorrect.judge import get_judge
-from coursecorrect.synthesize import normalized
 from coursecorrect.types import Continuation, Item, ItemKind
 
 MEASURE = [*load_builtin("dev"), *load_builtin("locked")]

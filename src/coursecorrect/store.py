@@ -34,18 +34,24 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with path.open(encoding="utf-8", errors="surrogatepass") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield number, _json_object(line, f"{path}:{number}")
+                    yield number, json_object(line, f"{path}:{number}")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}; check the path") from error
 
 
-def _json_object(line: str, where: str) -> dict[str, Any]:
+def json_object(line: str, where: str) -> dict[str, Any]:
+    """The JSON object on a line.
+
+    Raises:
+        DataError: the line is not JSON, or not an object (names ``where``).
+    """
     try:
         value = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        reason = getattr(error, "msg", "nested too deeply")
+    except (ValueError, RecursionError) as error:  # ValueError: an integer of thousands of digits
+        deep = "nested too deeply" if isinstance(error, RecursionError) else "a number is too long"
+        reason = getattr(error, "msg", deep)
         at = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise DataError(f"{where}: broken JSON: {reason}{at}; mend or remove the line") from error
     if not isinstance(value, dict):
@@ -111,7 +117,7 @@ def read_run(folder: Path) -> dict[str, Any]:
     """The settings a run folder was made with."""
     path = folder / "run.json"
     try:
-        return _json_object(path.read_text(encoding="utf-8"), str(path))
+        return json_object(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{folder} is not a run folder: cannot read run.json") from error
 

@@ -20,6 +20,7 @@ from coursecorrect.cut import Cut, CutError, growing_cuts
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import opener_for
 from coursecorrect.data.readers import read_items
+from coursecorrect.data.words import normalized
 from coursecorrect.generate.base import Generator
 from coursecorrect.judge.base import Judge
 from coursecorrect.on_policy import own_answers
@@ -86,11 +87,6 @@ def select_seeds(settings: SynthSettings) -> list[Item]:
     return [
         item for kind in kinds for item in [i for i in items if i.kind is kind][: settings.limit]
     ]
-
-
-def normalized(request: str) -> str:
-    """A request without case, punctuation and spacing, for the comparison with the benchmark."""
-    return " ".join("".join(c if c.isalnum() else " " for c in request.casefold()).split())
 
 
 def benchmark_requests(extra: Sequence[Item] = ()) -> frozenset[str]:
