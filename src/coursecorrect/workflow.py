@@ -217,7 +217,7 @@ def make_pairs(
     progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     """Run C2-Syn into ``folder`` and return the counts."""
-    tools = partial(build_tools, settings)
+    tools = partial(build_tools, settings, os.environ.get("OPENAI_API_KEY"))
     return synthesize(settings, folder, tools, engine=engine, notice=notice, progress=progress)
 
 

@@ -150,11 +150,11 @@ def _batch_rows(batch: Any) -> Iterator[Row | str]:
     """The rows of a batch; in place of one whose values Python cannot hold, the reason."""
     try:
         yield from batch.to_pylist()
-    except ValueError:  # text that is not UTF-8, a date beyond the year 9999
+    except (ValueError, OverflowError):  # text that is not UTF-8, a date beyond the year 9999
         for i in range(batch.num_rows):
             try:
                 yield from batch.slice(i, 1).to_pylist()
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 yield f"a value cannot be read ({str(error)[:100]})"
 
 
@@ -262,7 +262,7 @@ def _pku(row: Row, where: str, split: Split) -> Draft:
 
 def _categories(value: Any, where: str) -> tuple[str, ...]:
     """A category's name, a list of names, or a mapping from names to whether they hold."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and all(isinstance(holds, int | None) for holds in value.values()):
         value = sorted(name for name, holds in value.items() if holds)
     names = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -13,6 +13,8 @@ from coursecorrect.data.readers import Row, item_from_row, rows_of
 from coursecorrect.data.words import WordRuns, normalized
 from coursecorrect.types import Item
 
+_SHOWN = 200  # characters of a shared run in a reason
+
 
 class BenchmarkRow(NamedTuple):
     """One item of a benchmark, with all answers that its row holds."""
@@ -90,7 +92,7 @@ class Benchmark:
         hits = np.flatnonzero(self._hashes[at] == hashes)
         if not len(hits):
             return None
-        run = text.run(int(hits[0]), self.overlap)
+        run = text.run(int(hits[0]), self.overlap)[:_SHOWN]
         return f"{run!r} with {self._where[self._owners[at[hits[0]]]]}"
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 from rensa import RMinHashDeduplicator
 
-from coursecorrect.data.words import WordRuns
+from coursecorrect.data.words import Hashes, WordRuns
 from coursecorrect.types import ItemKind
 
 SLOTS = 128
@@ -46,25 +47,23 @@ class NearDuplicates:
         self._bands, self._rows = _banding(threshold)
         self._kept: dict[ItemKind, RMinHashDeduplicator] = {}
 
-    def seen(self, kind: ItemKind, request: WordRuns, answer: WordRuns, row: int) -> int | None:
+    def seen(self, kind: ItemKind, shingles: Hashes, row: int) -> int | None:
         """The number of the first row alike; None for a new ``row``, which is remembered."""
         kept = self._kept.get(kind)
         if kept is None:
             kept = self._kept[kind] = RMinHashDeduplicator(
                 self._threshold, self._bands * self._rows, use_lsh=True, num_bands=self._bands
             )
-        shingles = _shingles(request, answer)
-        if kept.add_pairs([(str(row), shingles)])[0]:
+        tokens = shingles.view("V8").tolist()  # each hash as eight bytes
+        if kept.add_pairs([(str(row), tokens)])[0]:
             return None
-        (alike,) = kept.get_duplicate_sets([shingles])
+        (alike,) = kept.get_duplicate_sets([tokens])
         return min(map(int, alike))
 
 
-def _shingles(request: WordRuns, answer: WordRuns) -> list[bytes]:
-    """Each run of five words as eight bytes; a text with fewer words is one run."""
-    both = WordRuns(f"{request.text} {answer.text}".strip())
-    shingles: list[bytes] = both.hashes(min(SHINGLE, len(both))).view("V8").tolist()
-    return shingles
+def shingles_of(request: WordRuns, answer: WordRuns) -> Hashes:
+    """The runs of five words in either text; a text with fewer words is one run."""
+    return np.concatenate([text.hashes(min(SHINGLE, len(text))) for text in (request, answer)])
 
 
 def _banding(threshold: float) -> tuple[int, int]:

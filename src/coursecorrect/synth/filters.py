@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 
@@ -58,6 +59,9 @@ class SeedSettings(Record):
         return self
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+
 def renamed(row: Row, columns: Mapping[str, str], where: str) -> Row:
     """``row`` with our names for the mapped columns.
 
@@ -84,13 +88,17 @@ class RowFilters:
         self._wanted = frozenset(name.casefold() for name in settings.categories or ())
         self._language = _language_detector(settings.language) if settings.language else None
 
-    def check_size(self, draft: Draft, where: str) -> None:
-        """Raise RowError for a text so long that nothing else should be done with it."""
+    def check_texts(self, draft: Draft, where: str) -> None:
+        """Raise RowError for a text that is too long to be worked on, or that no file can hold."""
         limit = CHARACTERS_A_WORD * self._settings.max_words
         for field, value in draft.fields.items():
-            if isinstance(value, str) and len(value) > limit:
+            if not isinstance(value, str):
+                continue
+            if len(value) > limit:
                 why = f"field {field!r} has {len(value)} characters, more than {limit}"
                 raise RowError(where, "length", why)
+            if not value.isascii() and _HALF.search(value):
+                raise RowError(where, "field", f"field {field!r} holds half a surrogate pair")
 
     def check(self, item: Item, draft: Draft, where: str) -> None:
         """Raise RowError where a setting excludes the item."""

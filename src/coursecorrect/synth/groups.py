@@ -186,7 +186,9 @@ class GroupMaker:
             begun.append(joined)
             tasks.append(_task(turn.item, joined, trigger, self._words(turn), rng))
         found = self.corrector.correct(tasks) if tasks else []
-        return tasks, [follow(joined, text) for joined, text in zip(begun, found, strict=True)]
+        # Without a correction there is nothing for the judge to confirm, whatever the trigger says.
+        joined = zip(begun, found, strict=True)
+        return tasks, [follow(start, text) if text.strip() else "" for start, text in joined]
 
     def _judge(
         self, turns: Sequence[_Turn], tasks: Sequence[CorrectionTask], texts: Sequence[str]

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from coursecorrect.data.builtin import load_builtin
 from coursecorrect.data.readers import Draft, Row, RowError, draft_from_row, scan_rows, validated
-from coursecorrect.data.words import WordRuns, normalized
+from coursecorrect.data.words import Hashes, WordRuns, normalized
 from coursecorrect.synth.contamination import Benchmark
-from coursecorrect.synth.duplicates import ExactDuplicates, NearDuplicates
+from coursecorrect.synth.duplicates import ExactDuplicates, NearDuplicates, shingles_of
 from coursecorrect.synth.filters import RowFilters, SeedSettings, renamed
 from coursecorrect.types import Item, ItemKind, Record
 
@@ -58,8 +58,8 @@ def gather_seeds(
     """
     gatherer = _Gatherer(settings, benchmark, turns_away)
     rows = _builtin_rows() if source == "builtin" else scan_rows(source)
-    while block := list(islice(rows, BLOCK)):
-        yield from gatherer.outcomes(block)
+    while outcomes := gatherer.outcomes(islice(rows, BLOCK)):
+        yield from outcomes
 
 
 def _builtin_rows() -> Iterator[tuple[str, Row | RowError]]:
@@ -73,8 +73,7 @@ class _Candidate:
 
     where: str
     item: Item
-    request: WordRuns
-    answer: WordRuns
+    shingles: Hashes
 
 
 class _Gatherer:
@@ -91,12 +90,13 @@ class _Gatherer:
         threshold = settings.near_duplicates
         self._near = NearDuplicates(threshold) if threshold < 1 else None
 
-    def outcomes(self, block: Sequence[tuple[str, Row | RowError]]) -> list[Item | Rejected]:
+    def outcomes(self, rows: Iterator[tuple[str, Row | RowError]]) -> list[Item | Rejected]:
         """One outcome a row.
 
         Near duplicates come last: a row must not be lost for being like one that was rejected.
+        Rows are taken one by one, since a broken one may be as large as the memory bears.
         """
-        first = [self._by_itself(where, row) for where, row in block]
+        first = [self._by_itself(where, row) for where, row in rows]
         turning = self._turning([one for one in first if isinstance(one, _Candidate)])
         return [self._among_kept(one, turning) for one in first]
 
@@ -108,7 +108,7 @@ class _Gatherer:
             if self._columns:
                 row = renamed(row, self._columns, where)
             draft = draft_from_row(row, where, "teach")
-            self._filters.check_size(draft, where)
+            self._filters.check_texts(draft, where)
             item = validated(draft.fields, where)
             return self._checked(item, draft, where)
         except RowError as error:
@@ -131,7 +131,7 @@ class _Gatherer:
         if earlier:
             why = f"the same request and answer as {source}:{earlier}"
             raise RowError(where, "duplicate", why)
-        return _Candidate(where, item, request, answer)
+        return _Candidate(where, item, shingles_of(request, answer))
 
     def _turning(self, candidates: Sequence[_Candidate]) -> set[str]:
         """Where the harmful answers stand that turn away by themselves."""
@@ -149,7 +149,7 @@ class _Gatherer:
             return _rejected(RowError(one.where, "turns-away", why), one.item.request, one.item)
         if self._near:
             source, number = _place(one.where)
-            earlier = self._near.seen(one.item.kind, one.request, one.answer, number)
+            earlier = self._near.seen(one.item.kind, one.shingles, number)
             if earlier:
                 error = RowError(one.where, "near-duplicate", f"much like {source}:{earlier}")
                 return _rejected(error, one.item.request, one.item)

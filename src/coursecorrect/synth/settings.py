@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from coursecorrect.generate.openai import ServerSettings
 from coursecorrect.synth.filters import SeedSettings
 from coursecorrect.types import Record
 
@@ -36,11 +37,12 @@ class SynthSettings(Record):
     cuts: int = Field(default=4, ge=1, le=20)
     """Cuts of each harmful answer; four give six ranks and 15 pairs."""
     corrector: str = "template"
-    """Who writes the corrections: template (offline), or hf (a chat model)."""
+    """Who writes the corrections: template (offline), or a model by hf, vllm or openai."""
     wording: Literal["wide", "narrow"] = "wide"
     """Wording of the template corrector; narrow suits models of a few hundred million weights."""
     corrector_model: str | None = None
-    """The model of the hf corrector."""
+    """The model of the corrector; with openai its tokenizer, and its name on the server."""
+    server: ServerSettings = ServerSettings()
     judge: str = "lexical"
     """Who verifies that a correction corrects; not the judge that scores the result."""
     candidates: int = Field(default=2, ge=1)
