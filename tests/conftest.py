@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from coursecorrect import embedded
+from coursecorrect.synth.filters import SeedSettings
 from servers import ChatServer, Server, running
 
 # Threads cost a tiny model far more than they give, most of all on a busy machine; child processes
@@ -148,6 +149,10 @@ SOUP = (
     "the bowl, fold it on a floured board, and let it rest as long as the oven needs. Nobody "
     "will leave a crumb of it. After that, you cut it into slices and eat it on a bench."
 )
+
+
+ALIKE = SeedSettings(near_duplicates=1)
+"""Made-up items are near duplicates of each other."""
 
 
 def made_up_items(pairs: int, split: str = "locked") -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conftest import made_up_items, quiet, tree_bytes, write_rows
+from conftest import ALIKE, made_up_items, quiet, tree_bytes, write_rows
 from coursecorrect import on_policy
 from coursecorrect.correct import get_corrector
 from coursecorrect.data.readers import item_from_row
@@ -118,7 +118,7 @@ def test_groups_hold_the_models_own_answer_where_it_can_be_cut(
     own_model = OwnModel("scripted", "0", lambda: scripted)
     tools = Tools(get_corrector("template"), get_judge("lexical"), own_model)
     synthesize(
-        SynthSettings(data=str(data), own_answers="scripted", own_harmful=own_harmful),
+        SynthSettings(data=str(data), own_answers="scripted", own_harmful=own_harmful, seeds=ALIKE),
         tmp_path / "run",
         lambda: tools,
         notice=quiet,

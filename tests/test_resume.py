@@ -103,7 +103,10 @@ def test_a_killed_synthesis_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 def test_a_killed_training_goes_on_from_its_checkpoint(
     tiny_model_folder: Path, items_file: ItemsFile, tmp_path: Path
 ) -> None:
-    finish(["synth", "--data", items_file(8, "teach"), "--out", "pairs"], tmp_path)
+    finish(
+        ["synth", "--near-duplicates", 1, "--data", items_file(8, "teach"), "--out", "pairs"],
+        tmp_path,
+    )
     command = [
         "train", "pairs", "--model", tiny_model_folder, "--device", "cpu", "--batch-size", "2",
         "--lora-rank", "2", "--save-steps", "3", "--epochs", "2", "--out",

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import made_up_items, quiet, tree_bytes, write_rows
+from conftest import ALIKE, made_up_items, quiet, tree_bytes, write_rows
 from coursecorrect.correct import get_corrector
 from coursecorrect.correct.triggers import TRIGGERS
 from coursecorrect.data.builtin import load_builtin
@@ -158,7 +158,8 @@ def test_harmless_groups_prefer_going_on(built_in: Path) -> None:
 
 
 def test_without_benign_only_harmful_groups_are_made(items_file: ItemsFile, tmp_path: Path) -> None:
-    settings = SynthSettings(data=str(items_file(3, "teach")), benign=False)
+    data = str(items_file(3, "teach"))
+    settings = SynthSettings(data=data, benign=False, seeds=ALIKE)
     counts = make(settings, tmp_path / "run")
     validation = counts.pop("validation_pairs")
     assert counts == {
@@ -202,7 +203,9 @@ def test_a_request_of_the_benchmark_is_rejected_however_it_is_written(tmp_path: 
     mine = write_rows(tmp_path / "mine.jsonl", [made[1] | {"request": made[1]["request"].lower()}])
     data = write_rows(tmp_path / "items.jsonl", made)
     folder = tmp_path / "run"
-    seeds = SeedSettings(benchmark=(str(mine),), overlap=100)  # made-up answers are much alike
+    seeds = SeedSettings(
+        benchmark=(str(mine),), overlap=100, near_duplicates=1
+    )  # made-up answers are much alike
     counts = make(SynthSettings(data=str(data), benign=False, seeds=seeds), folder)
     assert counts["rejected"] == {"contaminated": 2}
     assert counts["groups"] == 1
@@ -213,7 +216,7 @@ def test_short_answers_are_rejected_with_the_reason(tmp_path: Path) -> None:
     made = made_up_items(2, "teach")
     made[0]["response"] = "Take it and run."
     data = write_rows(tmp_path / "items.jsonl", made)
-    counts = make(SynthSettings(data=str(data)), tmp_path / "run")
+    counts = make(SynthSettings(data=str(data), seeds=ALIKE), tmp_path / "run")
     assert counts["rejected"] == {"length": 1}
     (row,) = rejected(tmp_path / "run")
     assert row["request"] == made[0]["request"]
@@ -234,7 +237,7 @@ class Stubborn:
 
 def test_what_the_judge_does_not_confirm_is_no_pair(items_file: ItemsFile, tmp_path: Path) -> None:
     judge = Stubborn()
-    settings = SynthSettings(data=str(items_file(2, "teach")), benign=False, tries=3)
+    settings = SynthSettings(data=str(items_file(2, "teach")), benign=False, attempts=3, seeds=ALIKE)
     with pytest.raises(DataError, match=r"no group was kept.*rejected"):
         make(settings, tmp_path / "run", judge=judge)
     reasons = [row["why"] for row in rejected(tmp_path / "run")]
@@ -253,7 +256,7 @@ def test_the_seed_decides_and_company_does_not(tmp_path: Path) -> None:
         ("seed", made, 1),
     ):
         data = write_rows(tmp_path / f"{name}.jsonl", order)
-        make(SynthSettings(data=str(data), seed=seed), tmp_path / name)
+        make(SynthSettings(data=str(data), seed=seed, seeds=ALIKE), tmp_path / name)
         found[name] = {group.item_id: group for group in read_groups(tmp_path / name)}
     assert found["one"] == found["backwards"]
     assert found["fewer"].items() <= found["one"].items()
@@ -263,7 +266,7 @@ def test_the_seed_decides_and_company_does_not(tmp_path: Path) -> None:
 
 
 def test_going_on_ends_with_the_same_bytes(items_file: ItemsFile, tmp_path: Path) -> None:
-    settings = SynthSettings(data=str(items_file(8, "teach")), shard_size=9)
+    settings = SynthSettings(data=str(items_file(8, "teach")), shard_size=9, seeds=ALIKE)
     make(settings, tmp_path / "whole")
     whole = tree_bytes(tmp_path / "whole")
     assert len([name for name in whole if name.startswith("shards")]) == 3
@@ -294,7 +297,7 @@ class Interrupted:
 
 
 def test_finished_blocks_of_a_shard_are_kept(items_file: ItemsFile, tmp_path: Path) -> None:
-    settings = SynthSettings(data=str(items_file(20, "teach")))
+    settings = SynthSettings(data=str(items_file(20, "teach")), seeds=ALIKE)
     make(settings, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         make(settings, tmp_path / "run", corrector=Interrupted(2))

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 
-from conftest import made_up_items, quiet, write_rows
+from conftest import ALIKE, made_up_items, quiet, write_rows
 from coursecorrect.chat import ChatSettings
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.models import ModelSettings, load
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pairs")
     data = write_rows(folder / "items.jsonl", made_up_items(3, "teach"))
-    settings = SynthSettings(data=str(data), validation=0)
+    settings = SynthSettings(data=str(data), validation=0, seeds=ALIKE)
     make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
     return folder / "run"
 

@@ -150,7 +150,7 @@ class GroupMaker:
     def _turn(self, turns: Sequence[_Turn]) -> None:
         """Find the text of each turn; those that the judge confirms none for stay empty."""
         missing = list(turns)
-        for attempt in range(self.settings.tries):
+        for attempt in range(self.settings.attempts):
             if not missing:
                 return
             refusals = [t for t in missing if t.cut is None]
@@ -187,8 +187,8 @@ class GroupMaker:
             tasks.append(_task(turn.item, joined, trigger, self._words(turn), rng))
         found = self.corrector.correct(tasks) if tasks else []
         # Without a correction there is nothing for the judge to confirm, whatever the trigger says.
-        joined = zip(begun, found, strict=True)
-        return tasks, [follow(start, text) if text.strip() else "" for start, text in joined]
+        both = zip(begun, found, strict=True)
+        return tasks, [follow(start, text) if text.strip() else "" for start, text in both]
 
     def _judge(
         self, turns: Sequence[_Turn], tasks: Sequence[CorrectionTask], texts: Sequence[str]

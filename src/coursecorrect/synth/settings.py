@@ -47,7 +47,7 @@ class SynthSettings(Record):
     """Who verifies that a correction corrects; not the judge that scores the result."""
     candidates: int = Field(default=2, ge=1)
     """Corrections written at each cut; the best of those that the judge confirms is kept."""
-    tries: int = Field(default=4, ge=1)
+    attempts: int = Field(default=4, ge=1)
     """How often that is tried anew, with other triggers, before the group is rejected."""
     pair_settings: PairSettings = PairSettings()
     validation: float = Field(default=0.02, ge=0, lt=1)
