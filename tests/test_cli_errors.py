@@ -93,9 +93,18 @@ def test_pku_row_without_an_unsafe_response(tmp_path: Path) -> None:
     good = row | {"is_response_0_safe": True, "is_response_1_safe": False}
     bad = row | {"is_response_0_safe": True, "is_response_1_safe": True}
     path = write_rows(tmp_path / "pku.jsonl", [good, bad])
-    line = fault(c2("synth", "--data", path, "--out", "run", cwd=tmp_path))
+    line = fault(c2("eval", "--data", path, "--out", "run", cwd=tmp_path))
     assert f"{path}:2: no unsafe response" in line
     assert not (tmp_path / "run").exists()
+
+
+def test_seeds_of_which_none_can_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.jsonl"
+    path.write_text('{"request": "How?"\n[]\n')
+    line = fault(c2("synth", "--data", path, "--out", "run", cwd=tmp_path))
+    assert f"the first: {path}:1: json: broken JSON" in line
+    rejected = (tmp_path / "run" / "rejected" / "seeds.jsonl").read_text().splitlines()
+    assert [json.loads(row)["where"] for row in rejected] == [f"{path}:1", f"{path}:2"]
 
 
 def test_unknown_corrector_and_missing_run(tmp_path: Path) -> None:

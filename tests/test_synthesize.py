@@ -237,7 +237,8 @@ class Stubborn:
 
 def test_what_the_judge_does_not_confirm_is_no_pair(items_file: ItemsFile, tmp_path: Path) -> None:
     judge = Stubborn()
-    settings = SynthSettings(data=str(items_file(2, "teach")), benign=False, attempts=3, seeds=ALIKE)
+    data = str(items_file(2, "teach"))
+    settings = SynthSettings(data=data, benign=False, attempts=3, seeds=ALIKE)
     with pytest.raises(DataError, match=r"no group was kept.*rejected"):
         make(settings, tmp_path / "run", judge=judge)
     reasons = [row["why"] for row in rejected(tmp_path / "run")]

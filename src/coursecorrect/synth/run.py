@@ -109,12 +109,14 @@ def seed_shards(
         return
     sizes: list[int] = []
     reasons: Counter[str] = Counter()
+    first: Rejected | None = None
     block: list[Item] = []
     with store.replacing(layout.rejected_seeds) as rejects:
         for outcome in _seeds(settings, benchmark, judge):
             if isinstance(outcome, Rejected):
                 rejects.write(orjson.dumps(outcome.model_dump()) + b"\n")
                 reasons[outcome.why.split(":")[0]] += 1
+                first = first or outcome
                 continue
             block.append(outcome)
             if len(block) == settings.shard_size:
@@ -122,6 +124,11 @@ def seed_shards(
                 block = []
     if block:
         yield _write_shard(layout, sizes, block)
+    if not sizes and first is not None:
+        raise DataError(
+            f"no row of {settings.data} can be a seed; the first: {first.where}: {first.why}; "
+            f"all reasons are in {layout.rejected_seeds}"
+        )
     found = {"shards": sizes, "rejected": dict(sorted(reasons.items()))}
     store.write_text(index, store.dumps(found) + "\n")
 
@@ -137,7 +144,7 @@ def _seeds(
     if settings.benign and settings.data != "builtin":
         sources.append(gather_seeds("builtin", SeedSettings(), benchmark))
     for number, source in enumerate(sources):
-        if number and kept.keys() - {ItemKind.HARMFUL}:
+        if number and kept.keys() != {ItemKind.HARMFUL}:  # own harmless rows, or no row at all
             return
         for outcome in source:
             if isinstance(outcome, Rejected):
