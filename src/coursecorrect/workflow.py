@@ -35,10 +35,22 @@ from coursecorrect.models import LoadedModel, load, load_tokenizer
 from coursecorrect.probe import ProbeSettings, probe
 from coursecorrect.registry import find
 from coursecorrect.report.dynamics import write_dynamics
+from coursecorrect.report.groups import Inspection
 from coursecorrect.report.html import write_report
 from coursecorrect.report.protocols import write_protocols
 from coursecorrect.report.results import load_run, write_results
+from coursecorrect.shortcuts import MOST_GROUPS, Shortcuts
+from coursecorrect.shortcuts import shortcuts as find_shortcuts
 from coursecorrect.synth import SynthSettings
+from coursecorrect.synth.browse import (
+    ALL,
+    DataSet,
+    Wanted,
+    draw_groups,
+    draw_rejected,
+    lengths,
+    open_data_set,
+)
 from coursecorrect.synth.engines import Engine, here, pool
 from coursecorrect.synth.run import synthesize
 from coursecorrect.synth.tools import build_tools, loads_a_model
@@ -237,6 +249,48 @@ def synth_engine(
         raise UserError("--address and --gpus-per-worker need --engine ray")
     # A model in every process would not fit; one process keeps a small one busy.
     return here if workers == 1 or loads_a_model(settings) else pool(workers)
+
+
+def inspect_groups(
+    folder: Path,
+    *,
+    wanted: Wanted = ALL,
+    most: int = 3,
+    seed: int = 0,
+    shortcuts: bool = True,
+    rejected: bool = False,
+) -> Inspection:
+    """Look at a finished synthesis folder, however large it is.
+
+    Args:
+        folder: of ``c2 synth``.
+        wanted: which groups are drawn; counts, lengths and shortcuts are about all of them.
+        most: groups that are drawn, and rejected rows of each reason.
+        seed: decides which.
+        shortcuts: look for what could be learnt instead of the lesson; takes half a minute.
+        rejected: draw rejected rows too.
+
+    Raises:
+        RunError: the folder is none of c2 synth, or is not finished.
+        UserError: there is no such group.
+    """
+    data = open_data_set(folder)
+    groups = draw_groups(data, most, seed, wanted)
+    if not groups and wanted != ALL:
+        raise UserError(f"{folder} has no group as wanted: {wanted.model_dump(exclude_none=True)}")
+    return Inspection(
+        data=data,
+        lengths=lengths(data),
+        shortcuts=_shortcuts_of(data, seed) if shortcuts else None,
+        groups=groups,
+        rejected=draw_rejected(data, most, seed, wanted.search) if rejected else None,
+    )
+
+
+def _shortcuts_of(data: DataSet, seed: int) -> Shortcuts:
+    """As of all groups, but without decoding those that ``shortcuts`` would not take."""
+    found = find_shortcuts(draw_groups(data, MOST_GROUPS, seed), seed)
+    return found.model_copy(update={"of_groups": data.counts["groups"]})
 
 
 def teach(

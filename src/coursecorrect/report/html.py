@@ -41,7 +41,7 @@ def write_report(
     results = [results_of(run, agreement) for run in runs]
     differences = compare(runs[0], runs[1]) if len(runs) == 2 else None
     page = (
-        _environment()
+        environment()
         .from_string(_template())
         .render(
             title=" → ".join(dict.fromkeys(run.model for run in runs)),
@@ -72,7 +72,7 @@ def _template() -> str:
     return files("coursecorrect.report").joinpath("report.html.j2").read_text(encoding="utf-8")
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Everything that is printed is first made visible, then escaped."""
     environment = Environment(
         autoescape=True,

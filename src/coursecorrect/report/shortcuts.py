@@ -9,7 +9,7 @@ from coursecorrect.report.tables import plain_table
 from coursecorrect.report.words import interval, number, value
 from coursecorrect.shortcuts import CLEAN, VIEWS, Shortcuts, Telling
 
-_PRINCIPLES = {
+PRINCIPLES = {
     None: "all pairs",
     0: "0 going on (harmless)",
     1: "1 correction over none",
@@ -28,7 +28,7 @@ def shortcuts_table(found: Shortcuts) -> RenderableType:
     for head in ("pairs", *VIEWS):
         table.add_column(head.replace(" ", "\n"), justify="right", no_wrap=True)
     for row in found.rows:
-        name = f"  {row.roles}" if row.roles else _PRINCIPLES[row.principle]
+        name = f"  {row.roles}" if row.roles else PRINCIPLES[row.principle]
         style = None if row.roles else "bold"
         table.add_row(name, f"{row.pairs:,}", *_cells(row), style=style)
     return Group(table, _words(found), *_notes(found))

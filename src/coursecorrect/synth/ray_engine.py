@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from coursecorrect import errors
 from coursecorrect.errors import RunError, UserError
 from coursecorrect.synth.engines import Engine, Work
 
@@ -35,27 +37,34 @@ def on_ray(workers: int, address: str | None = None, gpus_per_worker: float = 0)
         numbers = list(shards)
         if not numbers:
             return
-        with _connected(address):
+        with _connected(address, workers):
             yield from _made(work, numbers, workers, gpus_per_worker)
 
     return run
 
 
 class _Worker:
-    """A Ray Data actor; a batch is one row, a row is one shard."""
+    """A Ray Data actor; a batch is one row, a row is one shard.
+
+    A fault of the user is handed over as a row: of what an actor raises, only the text arrives.
+    """
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[str]]:
-        return {"made": [json.dumps(self._work(int(shard))) for shard in batch["shard"]]}
+        (shard,) = batch["shard"]
+        try:
+            return {"made": [json.dumps(self._work(int(shard)))], "fault": [""], "said": [""]}
+        except UserError as error:
+            return {"made": [""], "fault": [type(error).__name__], "said": [str(error)]}
 
 
 def _made(
     work: Work, numbers: list[int], workers: int, gpus_per_worker: float
 ) -> Iterator[dict[str, Any]]:
     import ray.data
-    from ray.exceptions import RayError
+    from ray.exceptions import RayError, RayTaskError
 
     ray.data.DataContext.get_current().enable_progress_bars = False  # one bar, ours, is enough
     # One shard a block: what Ray makes again when a worker dies, and hands out when done.
@@ -70,32 +79,31 @@ def _made(
     )
     try:
         for row in made.iter_rows():
+            if row["fault"]:
+                raise getattr(errors, row["fault"])(row["said"])
             yield json.loads(row["made"])
+    except RayTaskError:
+        raise  # an error of ours: its traceback tells more than a line
     except RayError as error:
-        raise _in_our_words(error) from error
-
-
-def _in_our_words(error: BaseException) -> UserError:
-    """An error of ours that a worker raised, or one line on what Ray says."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError):
-            return cause
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    line = next((part for part in str(error).splitlines()[::-1] if part.strip()), repr(error))
-    return RunError(f"Ray stopped: {line[:300]}; finished shards are kept, run again to go on")
+        line = next((part for part in str(error).splitlines() if part.strip()), repr(error))
+        raise RunError(
+            f"Ray stopped: {line[:300]}; finished shards are kept, run again to go on"
+        ) from error
 
 
 @contextmanager
-def _connected(address: str | None) -> Iterator[None]:
+def _connected(address: str | None, workers: int) -> Iterator[None]:
     import ray
 
     if ray.is_initialized():
         yield
         return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
     try:
         ray.init(
             address=address or "local",
+            # With fewer than workers, some would wait for ever.
+            num_cpus=None if address else workers,
             include_dashboard=None if address else False,
             log_to_driver=False,
             logging_level=logging.ERROR,

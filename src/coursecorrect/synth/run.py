@@ -68,6 +68,7 @@ def synthesize(
     shards = meter.known(seed_shards(settings, folder, benchmark, mine.judge))
     for counts in engine(maker, shards):
         meter.finished(counts["seeds"])
+    _clear_scratch(folder)
     counts = _counts(folder)
     store.write_text(folder / "counts.json", store.dumps(counts) + "\n")
     if not counts["groups"]:
@@ -75,6 +76,12 @@ def synthesize(
     splits = [split for split in SPLITS if any(folder.glob(f"data/{split}-*.parquet"))]
     store.write_text(folder / "README.md", data_card(settings, counts, recorded, splits))
     return counts
+
+
+def _clear_scratch(folder: Path) -> None:
+    """What killed processes were writing; each that lives writes under a name of its own."""
+    for path in folder.glob("*/*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 class _Meter:
