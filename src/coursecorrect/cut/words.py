@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 WORD: Final = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+(?:['’-][^\W_]+)*"  # CJK: one a character
+    rf"[{_CJK}]|[^\W_{_CJK}]+(?:['’-][^\W_{_CJK}]+)*"  # CJK: one a character
 )
 _PLAIN_END = re.compile(r"[.!?](?=\s|$)")
 
