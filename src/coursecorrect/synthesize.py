@@ -16,7 +16,7 @@ from coursecorrect import store
 from coursecorrect.correct.base import CorrectionTask, Corrector
 from coursecorrect.correct.template import refusal
 from coursecorrect.correct.triggers import Trigger, follow, join, triggers_for
-from coursecorrect.cut import Cut, CutError, growing_cuts
+from coursecorrect.cut import Cut, CutError, Strategy, growing_cuts
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import opener_for
 from coursecorrect.data.readers import read_items
@@ -50,6 +50,10 @@ class SynthSettings(Record):
     """With --own-answers: it goes on with the harmful answers too."""
     cuts: int = Field(default=4, ge=1)
     """Cuts of each harmful answer; four give six ranks and 15 pairs."""
+    strategy: Strategy = "spread"
+    """Where harmful answers are cut: spread (ends of sentences and clauses nearest to jittered
+    shares), punctuation (the paper's: every s-th such end), sentence (ends of sentences only),
+    token (after words, at fixed shares) or onset-sampled (drawn among ends)."""
     corrector: str = "template"
     """Who writes the corrections: template (offline), or hf (a chat model)."""
     wording: Literal["wide", "narrow"] = "wide"
@@ -147,7 +151,12 @@ class GroupMaker:
 
     def _harmful(self, item: Item, opener: str, rng: random.Random) -> list[Response]:
         try:
-            cuts = growing_cuts(item.response, self.settings.cuts, seed=rng.randrange(2**32))
+            cuts = growing_cuts(
+                item.response,
+                self.settings.cuts,
+                strategy=self.settings.strategy,
+                seed=rng.randrange(2**32),
+            )
         except CutError as error:
             raise RejectedError(f"cuts: {error}") from error
         last = len(cuts) + 2

@@ -12,12 +12,12 @@ WORD: Final = re.compile(
 )
 _PLAIN_END = re.compile(r"[.!?](?=\s|$)")
 
-UNSPACED: Final = "ぁ-ゖァ-ヺー\u3400-\u9fff"
-"""Kana and Han, for a character class: scripts that set no spaces between words."""
-_AFTER_WORD = re.compile(rf"[^\W_](?=[\s{UNSPACED}])|[{UNSPACED}](?=[^\W_])")
+_UNSPACED = "ぁ-ゖァ-ヺー\u3400-\u9fff"  # kana and Han
+_UNSPACED_CHARACTER = re.compile(f"[{_UNSPACED}]")
+_AFTER_WORD = re.compile(rf"[^\W_](?=[\s{_UNSPACED}])|[{_UNSPACED}](?=[^\W_])")
 _NUMERALS = "〇零一二两三四五六七八九十百千万亿点"
 _HOLDS_TOGETHER = re.compile(
-    rf"(?<=\d)(?=\s*[\d%{UNSPACED}]|\s+(?:hundred|thousand|million|billion|percent)\b)"
+    rf"(?<=\d)(?=\s*[\d%{_UNSPACED}]|\s+(?:hundred|thousand|million|billion|percent)\b)"
     rf"|(?<=第)|(?<=[{_NUMERALS}])(?=[{_NUMERALS}])|(?=分之)|(?<=分)(?=之)|(?<=分之)"
     r"|(?<=[ァ-ヺー])(?=[ァ-ヺ])|(?=[ー々ぁぃぅぇぉっゃゅょ])"
 )
@@ -27,6 +27,11 @@ _HOLDS_TOGETHER = re.compile(
 def count_words(text: str) -> int:
     """Words of ``text``; in scripts that set no spaces, characters."""
     return len(WORD.findall(text))
+
+
+def is_unspaced(character: str) -> bool:
+    """Is it of a script that sets no spaces between words (Han, kana)?"""
+    return _UNSPACED_CHARACTER.match(character) is not None
 
 
 def gaps(text: str) -> Iterator[int]:

@@ -39,7 +39,8 @@ def _weights() -> tuple[dict[str, float], float, str]:
 def turning_probability(sentence: str) -> float:
     """How likely the sentence turns away rather than goes on (0 to 1)."""
     weights, bias, _ = _weights()
-    score = bias + sum(weights.get(f, 0.0) for f in set(features(sentence)))
+    # fsum, because the order of a set differs from process to process
+    score = math.fsum([bias, *(weights.get(f, 0.0) for f in set(features(sentence)))])
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
 
 
@@ -58,16 +59,14 @@ class LexicalJudge:
     def _judge(self, text: str) -> Judgement:
         if len(_WORD.findall(text.casefold())) < 2:
             return Judgement(verdict=Verdict.ENDED, reason="fewer than two words")
-        scored = [
-            (match.start(), turning_probability(match.group()))
-            for match in _SENTENCE.finditer(text)
-            if _WORD.search(match.group().casefold())
-        ]
-        turned = [start for start, p in scored if p >= self.threshold]
-        if not turned:
-            best = max(p for _, p in scored)
-            return Judgement(
-                verdict=Verdict.CONTINUED, reason=f"no sentence turns away ({best:.2f})"
-            )
-        first = turned[0]
-        return Judgement(verdict=Verdict.CORRECTED, reason="a sentence turns away", onset=first)
+        best = 0.0
+        for match in _SENTENCE.finditer(text):
+            if not _WORD.search(match.group().casefold()):
+                continue
+            probability = turning_probability(match.group())
+            if probability >= self.threshold:
+                return Judgement(
+                    verdict=Verdict.CORRECTED, reason="a sentence turns away", onset=match.start()
+                )
+            best = max(best, probability)
+        return Judgement(verdict=Verdict.CONTINUED, reason=f"no sentence turns away ({best:.2f})")
