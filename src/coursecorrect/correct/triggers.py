@@ -9,6 +9,7 @@ new sentence.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final, Literal
 
 from coursecorrect.cut import LIST_MARKER, CutKind, is_unspaced
@@ -94,10 +95,15 @@ def triggers_for(cut_kind: CutKind, prefix: str = "") -> tuple[Trigger, ...]:
 
     What follows a colon stands by itself, so a trigger that only goes on with a clause is out.
     """
-    fitting = tuple(trigger for trigger in TRIGGERS if trigger.fits(cut_kind))
+    fitting = _fitting(cut_kind)
     if _announces(prefix.rstrip()):
         return tuple(trigger for trigger in fitting if trigger.after != "clause")
     return fitting
+
+
+@cache
+def _fitting(cut_kind: CutKind) -> tuple[Trigger, ...]:
+    return tuple(trigger for trigger in TRIGGERS if trigger.fits(cut_kind))
 
 
 def join(prefix: str, cut_kind: CutKind, trigger: Trigger) -> str:
