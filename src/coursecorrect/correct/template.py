@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -130,12 +130,19 @@ class _Subject:
     def __init__(
         self, request: str, category: str | None, reason: str | None, alternative: str | None
     ) -> None:
+        self._request, self._category = request, category
         self.topic: Topic = parse_topic(request)
-        self.person = _person(request)
-        self.field = _field(request, category)
         self.forms = _forms(request)
         self.given_reason = _clause(reason)
         self.given_alternative = _verb_phrase(alternative)
+
+    @cached_property  # looked for only where no reason is given, which is the costly part
+    def person(self) -> str | None:
+        return _person(self._request)
+
+    @cached_property
+    def field(self) -> p.Field | None:
+        return _field(self._request, self._category)
 
     def reason(self, rng: random.Random, *, names_topic: bool) -> str:
         """The given reason, or one of the field that fits what is known of the request."""
