@@ -50,6 +50,9 @@ class SynthSettings(Record):
     server: ServerSettings = ServerSettings()
     judge: str = "lexical"
     """Who verifies that a correction corrects; not the judge that scores the result."""
+    seed_judge: str = "rules"
+    """Who finds harmful answers that turn away by themselves, which are left out. It may be the
+    one that scores the result: it neither writes nor ranks anything."""
     candidates: int = Field(default=2, ge=1)
     """Corrections written at each cut; the best of those that the judge confirms is kept."""
     attempts: int = Field(default=4, ge=1)
