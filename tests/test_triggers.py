@@ -32,8 +32,8 @@ def test_the_frame_matches_the_punctuation(trigger: Trigger) -> None:
 
 
 def test_reads_on_after_a_clause() -> None:
-    joined = join("You slip past the guard, ", "clause", named("enough"))
-    assert joined == "You slip past the guard, enough of this:"
+    joined = join("You slip past the guard, ", "clause", named("scratch"))
+    assert joined == "You slip past the guard, scratch that:"
     assert follow(joined, " I won't help.") == f"{joined} I won't help."
     assert join("Wait – ", "clause", named("wait")) == "Wait – wait –"
     assert join("你等着，", "clause", named("wait")) == "你等着，wait –"

@@ -75,7 +75,7 @@ TRIGGERS: Final[tuple[Trigger, ...]] = (
         kind="taking back",
         breaks="…",
     ),
-    Trigger(text="enough of this:", after="both", frame="clause", kind="stopping", breaks="—"),
+    Trigger(text="enough of this:", after="sentence", frame="clause", kind="stopping", breaks="—"),
     Trigger(
         text="before I go any further:",
         after="sentence",
