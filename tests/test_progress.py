@@ -29,3 +29,15 @@ def test_a_bar_on_a_terminal_begins_anew_with_a_stage() -> None:
         show(2, 5, "loss 3.10")
     assert "2/5" in screen.getvalue()
     assert "loss 3.10" in screen.getvalue()
+
+
+def test_a_total_may_grow_while_work_goes_on() -> None:
+    log = io.StringIO()
+    with bar("making", Console(file=log, width=200), growing=True) as show:
+        for done in range(10, 101, 10):
+            show(done, done + 50, "")
+        show(5, 50, "again")
+    lines = log.getvalue().splitlines()
+    assert lines[0] == "making: 10/60"
+    assert len(lines) < 8
+    assert lines[-1] == "making: 5/50 again"

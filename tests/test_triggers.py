@@ -32,8 +32,8 @@ def test_the_frame_matches_the_punctuation(trigger: Trigger) -> None:
 
 
 def test_reads_on_after_a_clause() -> None:
-    joined = join("You slip past the guard, ", "clause", named("enough"))
-    assert joined == "You slip past the guard, enough of this:"
+    joined = join("You slip past the guard, ", "clause", named("scratch"))
+    assert joined == "You slip past the guard, scratch that:"
     assert follow(joined, " I won't help.") == f"{joined} I won't help."
     assert join("Wait – ", "clause", named("wait")) == "Wait – wait –"
     assert join("你等着，", "clause", named("wait")) == "你等着，wait –"
@@ -58,6 +58,33 @@ def test_what_is_announced_by_a_colon_is_not_continued() -> None:
     assert all(trigger.after == "both" for trigger in triggers_for("clause", prefix))
 
 
+def test_breaks_off_between_two_words() -> None:
+    prefix = "Put it under the"
+    assert join(prefix, "token", named("no, hold")) == f"{prefix} — no, hold on:"
+    assert join(f"{prefix} ", "token", named("wait")) == f"{prefix}… wait –"
+    assert join(prefix, "token", named("actually")) == f"{prefix} — actually,"
+    taken_back = join(prefix, "token", named("let me"))
+    assert follow(taken_back, "I won't help.") == (
+        f"{prefix} — let me take that back. I won't help."
+    )
+
+
+def test_breaks_off_in_scripts_without_spaces() -> None:
+    assert join("你把它藏在", "token", named("scratch")) == "你把它藏在——scratch that:"
+    assert join("你把它藏在", "token", named("hmm")) == "你把它藏在……hmm, this was a mistake."
+    assert join("你用Python", "token", named("scratch")) == "你用Python — scratch that:"
+
+
+def test_what_joins_two_clauses_breaks_off_no_sentence() -> None:
+    breaking = triggers_for("token", "Put it under the")
+    assert len(breaking) >= 8
+    assert len({trigger.kind for trigger in breaking}) == 4
+    joining = ("but", "however", "yet", "although", "except")
+    assert not any(trigger.text.startswith(joining) for trigger in breaking)
+    with pytest.raises(ValueError, match="cannot follow a token cut"):
+        join("Put it under the", "token", named("but"))
+
+
 def test_a_trigger_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="cannot follow a clause cut"):
         join("You wait,", "clause", named("actually"))
@@ -65,7 +92,7 @@ def test_a_trigger_that_does_not_fit_is_refused() -> None:
 
 @given(
     st.text(min_size=1, max_size=40).filter(lambda text: text.strip()),
-    st.sampled_from(["sentence", "clause"]),
+    st.sampled_from(["sentence", "clause", "token"]),
     st.data(),
 )
 def test_join_keeps_the_prefix_and_one_gap(prefix: str, kind: CutKind, data: st.DataObject) -> None:
@@ -75,6 +102,10 @@ def test_join_keeps_the_prefix_and_one_gap(prefix: str, kind: CutKind, data: st.
     rest = joined[len(prefix.rstrip()) :]
     assert rest.lower().endswith(trigger.text.lower())
     gap = rest[: len(rest) - len(trigger.text)]
+    if kind == "token":
+        assert re.fullmatch(r" — |——|… |……", gap)
+        assert rest.endswith(trigger.text)
+        return
     assert re.fullmatch(r"| |\n\n", gap)
     if kind == "sentence" or gap == "\n\n":
         assert rest.strip()[0].isupper()

@@ -21,15 +21,15 @@ Show = Callable[[int, int, str], None]
 
 
 @contextmanager
-def bar(title: str, console: Console | None = None) -> Iterator[Show]:
+def bar(title: str, console: Console | None = None, *, growing: bool = False) -> Iterator[Show]:
     """A bar on stderr; call it with steps done, steps in all, and a line of figures.
 
-    Fewer steps done than before begin another stage. Where no person watches
-    (a log file), a line is printed at every tenth instead.
+    Fewer steps done than before begin another stage, and so does another total, unless it is
+    ``growing``. Where no person watches (a log file), a line is printed at every tenth instead.
     """
     console = console or Console(stderr=True)
     if not console.is_terminal:
-        yield _lines(title, console)
+        yield _lines(title, console, growing)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -49,24 +49,24 @@ def bar(title: str, console: Console | None = None) -> Iterator[Show]:
         def show(done: int, total: int, figures: str) -> None:
             progress.update(task, completed=done, total=total, figures=figures)
 
-        yield _in_stages(show, restart)
+        yield _in_stages(show, restart, growing)
 
 
-def _in_stages(show: Show, restart: Callable[[], None]) -> Show:
+def _in_stages(show: Show, restart: Callable[[], None], growing: bool) -> Show:
     """``show``, with a call of ``restart`` before each stage."""
-    last: int | None = None
+    last: tuple[int, int] | None = None
 
     def in_stages(done: int, total: int, figures: str) -> None:
         nonlocal last
-        if last is None or done < last:
+        if last is None or done < last[0] or (total != last[1] and not growing):
             restart()
-        last = done
+        last = done, total
         show(done, total, figures)
 
     return in_stages
 
 
-def _lines(title: str, console: Console) -> Show:
+def _lines(title: str, console: Console, growing: bool) -> Show:
     shown = -1
 
     def restart() -> None:
@@ -81,7 +81,7 @@ def _lines(title: str, console: Console) -> Show:
                 f"{title}: {done}/{total} {figures}".rstrip(), markup=False, soft_wrap=True
             )
 
-    return _in_stages(show, restart)
+    return _in_stages(show, restart, growing)
 
 
 def eval_line(progress: EvalProgress) -> str:

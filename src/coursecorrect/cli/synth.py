@@ -53,7 +53,7 @@ def synth(
     made_by = synth_engine(
         settings, engine, workers or os.cpu_count() or 1, address, gpus_per_worker
     )
-    with bar("synthesising") as show:
+    with bar("synthesising", growing=True) as show:
         counts = make_pairs(
             settings,
             folder,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -74,7 +75,7 @@ class TemplateCorrector:
 
 def _narrow_correction(task: CorrectionTask) -> str:
     rng = random.Random(task.seed)
-    about = _Subject(task)
+    about = _subject(task.request, task.category, task.reason, task.alternative)
     form = rng.choice(about.forms)
     act = f"{rng.choice(p.NARROW_HEADS)} {rng.choice(p.NARROW_GO_ON)}".format(form=form)
     text = _fill(rng.choice(p.NARROW_WEAVES), act, about.reason(rng, names_topic=False))
@@ -84,7 +85,7 @@ def _narrow_correction(task: CorrectionTask) -> str:
 
 def _correction(task: CorrectionTask) -> str:
     rng = random.Random(task.seed)
-    about = _Subject(task)
+    about = _subject(task.request, task.category, task.reason, task.alternative)
     drafts: list[str] = []
     aim, good, most = WORDS.stop, WORDS, DRAWS
     if task.words is not None:
@@ -106,7 +107,7 @@ def _correction(task: CorrectionTask) -> str:
 def refusal(task: CorrectionTask) -> str:
     """A whole safe answer to the bare request: declines, says why, offers something else."""
     rng = random.Random(task.seed)
-    about = _Subject(task)
+    about = _subject(task.request, task.category, task.reason, task.alternative)
     if about.topic.known:
         decline = rng.choice(p.REFUSAL_TAILS[about.topic.form]).format(topic=about.topic.text)
     else:
@@ -125,16 +126,32 @@ def refusal(task: CorrectionTask) -> str:
     return f"{_capital(text)} {offer} {closing}".strip()
 
 
+@lru_cache(maxsize=256)  # the corrections of a group share their request
+def _subject(
+    request: str, category: str | None, reason: str | None, alternative: str | None
+) -> _Subject:
+    return _Subject(request, category, reason, alternative)
+
+
 class _Subject:
     """What a task is about, as far as the phrases need to know."""
 
-    def __init__(self, task: CorrectionTask) -> None:
-        self.topic: Topic = parse_topic(task.request)
-        self.person = _person(task.request)
-        self.field = _field(task)
-        self.forms = _forms(task.request)
-        self.given_reason = _clause(task.reason)
-        self.given_alternative = _verb_phrase(task.alternative)
+    def __init__(
+        self, request: str, category: str | None, reason: str | None, alternative: str | None
+    ) -> None:
+        self._request, self._category = request, category
+        self.topic: Topic = parse_topic(request)
+        self.forms = _forms(request)
+        self.given_reason = _clause(reason)
+        self.given_alternative = _verb_phrase(alternative)
+
+    @cached_property  # looked for only where no reason is given, which is the costly part
+    def person(self) -> str | None:
+        return _person(self._request)
+
+    @cached_property
+    def field(self) -> p.Field | None:
+        return _field(self._request, self._category)
 
     def reason(self, rng: random.Random, *, names_topic: bool) -> str:
         """The given reason, or one of the field that fits what is known of the request."""
@@ -206,7 +223,7 @@ def _opening(rng: random.Random, task: CorrectionTask, about: _Subject) -> str |
 def _follows(trigger: str, act: Act, weave: str) -> bool:
     """Does this opening neither repeat the trigger's words nor its punctuation?"""
     said = _stems(trigger)
-    if said & _stems(f"{act.text} {weave}"):
+    if said & _stems(act.text) or said & _stems(weave):
         return False
     if act.kind == "retracting" and said & {"back", "begu", "scra"}:
         return False
@@ -217,10 +234,11 @@ def _follows(trigger: str, act: Act, weave: str) -> bool:
     return not (last in ":–" and last in first_sentence)
 
 
-def _stems(text: str) -> set[str]:
+@lru_cache(maxsize=4096)  # triggers and weaves are few, acts some hundreds for a request
+def _stems(text: str) -> frozenset[str]:
     """The content words of a text, crudely cut to their first four letters."""
     words = re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower().replace("’", "'"))
-    return {_stem(word) for word in words if not _FUNCTION_WORD.fullmatch(word)}
+    return frozenset(_stem(word) for word in words if not _FUNCTION_WORD.fullmatch(word))
 
 
 def _stem(word: str) -> str:
@@ -281,16 +299,23 @@ def _person(request: str) -> str | None:
     return f"{whose} {found['person'].lower()}"
 
 
-def _field(task: CorrectionTask) -> p.Field | None:
+def _field(request: str, category: str | None) -> p.Field | None:
     """The kind of harm with most key words in category (counted thrice) and request."""
-    request, category = task.request.lower(), (task.category or "").lower()
     best, most = None, 0
-    for field in p.FIELDS.values():
-        pattern = _STEMS[field.stems]
-        score = len(pattern.findall(request)) + 3 * len(pattern.findall(category))
+    for field, said, filed in zip(
+        p.FIELDS.values(), _hits(request), _hits(category or ""), strict=True
+    ):
+        score = said + 3 * filed
         if score > most:
             best, most = field, score
     return best
+
+
+@lru_cache(maxsize=256)  # categories are few
+def _hits(text: str) -> tuple[int, ...]:
+    """How many key words of each field a text has."""
+    lowered = text.lower()
+    return tuple(len(_STEMS[field.stems].findall(lowered)) for field in p.FIELDS.values())
 
 
 def _stem_pattern(stems: str) -> re.Pattern[str]:

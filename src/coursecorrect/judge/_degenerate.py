@@ -25,6 +25,10 @@ FUNCTION_WORDS = word_set(
 )
 
 
+_VOWELS = frozenset("aeiouy0123456789")
+_VOWEL_SIGN = re.compile("[\u0300-\u036f\u0590-\u0fff]")
+
+
 def words_of(text: str) -> list[str]:
     """Words of ``text``, lower case expected."""
     return _WORD.findall(text)
@@ -40,7 +44,7 @@ def _noise(text: str, words: list[str]) -> str | None:
     if len(solid) < 12:
         return None
     letters = sum(map(str.isalnum, solid))
-    marks = sum(0x300 <= ord(c) < 0x370 or 0x590 <= ord(c) < 0x1000 for c in solid)  # vowel signs
+    marks = 0 if solid.isascii() else len(_VOWEL_SIGN.findall(solid))
     if letters + marks < 0.45 * len(solid) or solid.count("\ufffd") > 0.2 * len(solid):
         return "noise: hardly any letters"
     if sum(len(m[0]) for m in _CHARACTER_RUN.finditer(text)) > 0.5 * len(solid):
@@ -54,7 +58,7 @@ def _noise(text: str, words: list[str]) -> str | None:
 
 
 def _has_vowel(word: str) -> bool:
-    return any(c in "aeiouy0123456789" for c in word)
+    return not _VOWELS.isdisjoint(word)
 
 
 def _loop(text: str, words: list[str]) -> str | None:

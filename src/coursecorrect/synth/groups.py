@@ -137,13 +137,15 @@ class GroupMaker:
     def _draft(self, seen: Item, item: Item) -> _Draft | RejectedError:
         opener = self.opener(item)
         rng = random.Random(f"{self.settings.seed}|{item.id}|cuts")
-        wanted = self.settings.cuts if item.kind is ItemKind.HARMFUL else 1
+        harmful = item.kind is ItemKind.HARMFUL
+        wanted = self.settings.cuts if harmful else 1
+        seed = rng.randrange(2**32)
         try:
-            cuts = growing_cuts(seen.response, wanted, seed=rng.randrange(2**32))
+            cuts = growing_cuts(seen.response, wanted, strategy=self.settings.strategy, seed=seed)
         except CutError as error:
             return RejectedError(f"cuts: {error}")
         refused = _Turn(f"{item.id}|0", seen, opener, None)
-        rival = refused if item.kind is ItemKind.HARMFUL else None
+        rival = refused if harmful else None
         turns = [_Turn(f"{item.id}|{i}", seen, opener, cut, rival) for i, cut in enumerate(cuts, 1)]
         return _Draft(seen, opener, refused, turns)
 

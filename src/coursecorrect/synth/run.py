@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from coursecorrect import store
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.errors import DataError
-from coursecorrect.judge.base import Judge
+from coursecorrect.judge import Judge, get_judge
 from coursecorrect.synth.card import data_card
 from coursecorrect.synth.contamination import Benchmark, load_benchmark
 from coursecorrect.synth.engines import Engine, here
@@ -58,14 +58,15 @@ def synthesize(
     """
     mine = tools()
     benchmark = load_benchmark(settings.seeds.benchmark, settings.seeds.overlap)
-    recorded = _run_settings(settings, mine, benchmark)
+    seed_judge = get_judge(settings.seed_judge)
+    recorded = _run_settings(settings, mine, seed_judge, benchmark)
     store.open_run(folder, recorded)
     if settings.audit:
         benchmark = Benchmark((), settings.seeds.overlap)
     maker = ShardMaker(settings, folder, tools, _stamp(recorded), mine)
     meter = _Meter(progress)
     maker.tick = meter.within
-    shards = meter.known(seed_shards(settings, folder, benchmark, mine.judge))
+    shards = meter.known(seed_shards(settings, folder, benchmark, seed_judge))
     for counts in engine(maker, shards):
         meter.finished(counts["seeds"])
     _clear_scratch(folder)
@@ -165,7 +166,7 @@ def _seeds(
 
 
 def _turning(settings: SynthSettings, judge: Judge) -> TurnsAway | None:
-    """The built-in answers were read by people; those of other sources are judged."""
+    """None for the built-in answers, which were read one by one."""
     if settings.data == "builtin":
         return None
 
@@ -186,7 +187,9 @@ def _write_shard(layout: Layout, sizes: list[int], items: list[Item]) -> tuple[i
     return number, len(items)
 
 
-def _run_settings(settings: SynthSettings, tools: Tools, benchmark: Benchmark) -> dict[str, Any]:
+def _run_settings(
+    settings: SynthSettings, tools: Tools, seed_judge: Judge, benchmark: Benchmark
+) -> dict[str, Any]:
     own = tools.own
     return {
         "kind": "synth",
@@ -196,6 +199,7 @@ def _run_settings(settings: SynthSettings, tools: Tools, benchmark: Benchmark) -
         "canary": CANARY,
         "audit": settings.audit,
         "corrector": {"name": tools.corrector.name, "digest": tools.corrector.digest},
+        "seed_judge": {"name": seed_judge.name, "digest": seed_judge.digest},
         "judge": {"name": tools.judge.name, "digest": tools.judge.digest},
         "generator": own and {"name": own.name, "digest": own.digest},
         "versions": {"coursecorrect": version("coursecorrect")},

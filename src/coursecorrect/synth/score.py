@@ -7,6 +7,7 @@ a model call. Each part lies between 0 and 1.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from coursecorrect.correct.base import CorrectionTask
@@ -60,10 +61,14 @@ def _fluent(correction: str, words: list[str]) -> float:
 
 def _names_the_request(words: list[str], task: CorrectionTask) -> float:
     """Does it say what is wrong with *this* request? Two of its own words are enough."""
-    said = {_stem(word) for word in words}
-    asked = f"{task.request} {task.reason or ''}".casefold()
-    own = {_stem(w) for w in _WORD.findall(asked) if len(w) > 2 and w not in _COMMON}
-    return min(1.0, len(own & said) / 2)
+    own = _own_words(f"{task.request} {task.reason or ''}")
+    return min(1.0, len(own.intersection(map(_stem, words))) / 2)
+
+
+@lru_cache(maxsize=256)  # the corrections of a group share their request
+def _own_words(asked: str) -> frozenset[str]:
+    words = _WORD.findall(asked.casefold())
+    return frozenset(_stem(w) for w in words if len(w) > 2 and w not in _COMMON)
 
 
 def _stem(word: str) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from coursecorrect.cut import Strategy
 from coursecorrect.generate.openai import ServerSettings
 from coursecorrect.synth.filters import SeedSettings
 from coursecorrect.types import Record
@@ -36,6 +37,10 @@ class SynthSettings(Record):
     """With --own-answers: it goes on with the harmful answers too."""
     cuts: int = Field(default=4, ge=1, le=20)
     """Cuts of each harmful answer; four give six ranks and 15 pairs."""
+    strategy: Strategy = "spread"
+    """Where harmful answers are cut: spread (ends of sentences and clauses nearest to jittered
+    shares), punctuation (the paper's: every s-th such end), sentence (ends of sentences only),
+    token (after words, at fixed shares) or onset-sampled (drawn among ends)."""
     corrector: str = "template"
     """Who writes the corrections: template (offline), or a model by hf, vllm or openai."""
     wording: Literal["wide", "narrow"] = "wide"
@@ -45,6 +50,9 @@ class SynthSettings(Record):
     server: ServerSettings = ServerSettings()
     judge: str = "lexical"
     """Who verifies that a correction corrects; not the judge that scores the result."""
+    seed_judge: str = "rules"
+    """Who finds harmful answers that turn away by themselves, which are left out. It may be the
+    one that scores the result: it neither writes nor ranks anything."""
     candidates: int = Field(default=2, ge=1)
     """Corrections written at each cut; the best of those that the judge confirms is kept."""
     attempts: int = Field(default=4, ge=1)
