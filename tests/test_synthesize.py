@@ -244,7 +244,7 @@ def test_what_the_judge_does_not_confirm_is_no_pair(items_file: ItemsFile, tmp_p
     reasons = [row["why"] for row in rejected(tmp_path / "run")]
     assert len(reasons) == 2
     assert all(why.startswith("verify:") for why in reasons)
-    assert judge.asked == 2 + 2 * 3 * (1 + 4 * settings.candidates)  # seeds, then each try
+    assert judge.asked == 2 * 3 * (1 + 4 * settings.candidates)
 
 
 def test_the_seed_decides_and_company_does_not(tmp_path: Path) -> None:
