@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from coursecorrect.report import write_report
+from coursecorrect.report.groups import Inspection, write_groups_page
+from coursecorrect.synth.browse import DataSet
+from coursecorrect.types import RankedGroup, Response
 from test_report import AFTER, HOSTILE, make_run
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -140,3 +143,80 @@ def test_filter_works_without_scripts(browser: Any, page: Path) -> None:
     rows = browser.find_elements("css selector", "details.sample")
     kinds = {"twin" in row.get_attribute("class") for row in rows if row.is_displayed()}
     assert kinds == {True}
+
+
+def group(number: int, *, harmful: bool) -> RankedGroup:
+    roles = ("SR", "SCR", "FHR") if harmful else ("GOOD", "SCR", "SR")
+    text = HOSTILE.encode("utf-8", "replace").decode() + "w" * 300
+    return RankedGroup(
+        id=f"g{number}",
+        item_id="i",
+        pair_key="k",
+        request=f"request {number} {text}",
+        category=HOSTILE,
+        harmful=harmful,
+        opener="",
+        responses=tuple(
+            Response.model_validate(
+                {"rank": rank, "role": role, "text": f"{role} {text}", "cut": 5, "share": 0.5}
+            )
+            for rank, role in enumerate(roles, 1)
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def groups_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("groups")
+    counts = {"seeds": 5, "groups": 4, "rejected": {HOSTILE[:30]: 1}}
+    rejected = [{"where": "a.jsonl:1", "why": HOSTILE, "request": HOSTILE}]
+    groups = [group(i, harmful=i < 3) for i in range(4)]
+    found = Inspection(DataSet(folder, {}, counts), [], None, groups, rejected)
+    return write_groups_page(found, folder / "groups.html")
+
+
+def test_the_groups_page_runs_its_own_script_alone(browser: Any, groups_page: Path) -> None:
+    size(browser, 1200)
+    assert open_page(browser, groups_page) == [groups_page.as_uri()]
+    assert browser.execute_script("return window.pwned") is None
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return document.querySelectorAll('script').length") == 1
+    assert browser.execute_script("return document.querySelectorAll('img').length") == 0
+
+
+def test_the_policy_of_the_groups_page_stops_other_scripts(
+    browser: Any, groups_page: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.html"
+    text = groups_page.read_text(encoding="utf-8")
+    path.write_text(text.replace("</main>", "<script>window.pwned=3</script></main>"), "utf-8")
+    open_page(browser, path)
+    assert browser.execute_script("return window.pwned") is None
+
+
+def test_groups_are_filtered_by_text_and_kind(browser: Any, groups_page: Path) -> None:
+    size(browser, 1200)
+    open_page(browser, groups_page)
+
+    def shown() -> int:
+        rows = browser.find_elements("css selector", "details.group")
+        return sum(row.is_displayed() for row in rows)
+
+    assert shown() == 4
+    browser.find_element("css selector", "#query").send_keys("Request 2")
+    assert shown() == 1
+    browser.find_element("css selector", "#query").clear()
+    browser.execute_script("query.value=''; query.dispatchEvent(new Event('input'))")
+    browser.find_element("css selector", "#kind option[value=harmless]").click()
+    assert shown() == 1
+    browser.find_element("css selector", "#open").click()
+    assert browser.execute_script("return document.querySelectorAll('details[open]').length") == 2
+    assert browser.find_element("css selector", "#shown").text == "1 of 4 shown"
+
+
+@pytest.mark.parametrize("width", [320, 1200])
+def test_nothing_runs_off_the_groups_page(browser: Any, groups_page: Path, width: int) -> None:
+    size(browser, width)
+    open_page(browser, groups_page)
+    browser.find_element("css selector", "#open").click()
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width

@@ -87,6 +87,15 @@ def test_a_fault_of_the_user_in_a_worker_arrives_as_it_is(
         make(items_file(4, "teach"), folder, engine())
 
 
+def test_what_a_killed_process_was_writing_goes(items_file: ItemsFile, tmp_path: Path) -> None:
+    data = items_file(2, "teach")
+    make(data, tmp_path / "run", here)
+    whole = tree_bytes(tmp_path / "run")
+    (tmp_path / "run" / "groups" / "00001.parquet.4711.tmp").write_bytes(b"half")
+    make(data, tmp_path / "run", here)
+    assert tree_bytes(tmp_path / "run") == whole
+
+
 @contextmanager
 def started(cwd: Path, *options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A synthesis on its way into ``run``; it never outlives the test."""

@@ -267,7 +267,7 @@ def inspect_groups(
         wanted: which groups are drawn; counts, lengths and shortcuts are about all of them.
         most: groups that are drawn, and rejected rows of each reason.
         seed: decides which.
-        shortcuts: look for what could be learnt instead of the lesson; takes half a minute.
+        shortcuts: look for what could be learnt instead of the lesson; takes about ten seconds.
         rejected: draw rejected rows too.
 
     Raises:

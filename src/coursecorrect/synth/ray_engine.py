@@ -66,7 +66,9 @@ def _made(
     import ray.data
     from ray.exceptions import RayError, RayTaskError
 
-    ray.data.DataContext.get_current().enable_progress_bars = False  # one bar, ours, is enough
+    # One bar, ours, is enough, and what goes wrong is raised.
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     # One shard a block: what Ray makes again when a worker dies, and hands out when done.
     shards = ray.data.from_items([{"shard": n} for n in numbers], override_num_blocks=len(numbers))
     made = shards.map_batches(
