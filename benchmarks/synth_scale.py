@@ -9,7 +9,7 @@ here. ``c2 synth`` is timed as a whole process, its start and the reading back b
 included, and its memory is that of all its processes (shared pages counted once).
 
 The peer is the straightforward way, on 5,000 seeds in the same run: one Python loop over the same
-corrector and judge, one group at a time, ``json.dumps`` lines, ``datasets`` from a list. It finds
+corrector and judges, one group at a time, ``json.dumps`` lines, ``datasets`` from a list. It finds
 no near duplicates and no shared runs of words, which favours it.
 """
 
@@ -46,7 +46,7 @@ from coursecorrect.synth.pairs import pair_table, pairs_of
 from coursecorrect.synth.run import read_groups
 from coursecorrect.synth.seeds import gather_seeds
 from coursecorrect.synth.shards import write_parquet
-from coursecorrect.types import Item, ItemKind, RankedGroup
+from coursecorrect.types import Continuation, Item, ItemKind, RankedGroup, Verdict
 
 SMALL, FULL = 5_000, 50_000
 BENCHMARK_ITEMS = 500
@@ -134,12 +134,16 @@ def plain_seconds(seeds: Path, out: Path) -> tuple[float, int]:
     """The peer: seconds and pairs."""
     start = time.perf_counter()
     maker = GroupMaker(SynthSettings(), get_corrector("template"), get_judge("lexical"))
+    turns = get_judge("rules")
     known = {item.request for split in ("dev", "locked") for item in load_builtin(split)}
     rows: list[dict[str, Any]] = []
     with seeds.open(encoding="utf-8") as lines, (out / "plain.jsonl").open("w") as file:
         for number, line in enumerate(lines, 1):
             item = item_from_row(json.loads(line), f"{seeds}:{number}", "teach")
-            if item.request in known:
+            whole = Continuation(
+                id=item.id, request=item.request, prefill="", continuation=item.response
+            )
+            if item.request in known or turns.judge([whole])[0].verdict is Verdict.CORRECTED:
                 continue
             (group,) = maker.make([item])
             if isinstance(group, RankedGroup):
