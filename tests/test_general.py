@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,9 @@ def test_items() -> None:
     assert all(len(set(row["choices"])) == 4 for row in rows)
     places = [row["answer"] for row in rows]
     assert all(places.count(place) > len(rows) / 5 for place in range(4))
-    paragraphs = [json.loads(line)["text"] for line in harness.DATA["c2_text"].open()]
+    paragraphs = [
+        json.loads(line)["text"] for line in harness.DATA["c2_text"].read_text().splitlines()
+    ]
     assert len(set(paragraphs)) == len(paragraphs) >= 30
     assert sum(len(text.split()) for text in paragraphs) >= 3000
 
@@ -195,14 +198,14 @@ def test_offline_preset(
     ]
     items = [json.loads(line) for line in harness.DATA["c2_choice"].read_text().splitlines()[:6]]
     assert [row["value"] for row in rows] == [chosen_right(item, loaded) for item in items]
-    text = json.loads(harness.DATA["c2_text"].open().readline())["text"]
-    first = json.loads((tmp_path / found["before"]["rows"]["c2_text"]).open().readline())
+    text = json.loads(harness.DATA["c2_text"].read_text().splitlines()[0])["text"]
+    first = json.loads((tmp_path / found["before"]["rows"]["c2_text"]).read_text().splitlines()[0])
     assert first["value"] == pytest.approx([log_p("<|bos|>", text, loaded), len(text.split())])
     assert "not shown" in rendered(found)
 
 
-def chosen_right(item: dict[str, Any], loaded: Any) -> float:
-    scores = [log_p(item["question"], f" {choice}", loaded) for choice in item["choices"]]
+def chosen_right(item: dict[str, Any], loaded: Any, delimiter: str = " ") -> float:
+    scores = [log_p(item["question"], delimiter + choice, loaded) for choice in item["choices"]]
     return float(scores.index(max(scores)) == item["answer"])
 
 
@@ -253,6 +256,23 @@ def test_finished_tasks_are_not_run_again(
 
 
 @needs_harness
+def test_chat_template(tiny_model_folder: Path, tmp_path: Path, loaded: Any) -> None:
+    both = tiny_model_folder, tiny_model_folder, tmp_path
+    asked = compare(*both, limit=2, chat_template=True)
+    plain = compare(*both, limit=2)
+    files = [tmp_path / found["after"]["rows"]["c2_text"] for found in (asked, plain)]
+    assert files[0] != files[1]
+    assert files[0].read_bytes() == files[1].read_bytes()  # a text is no question
+    prompt = "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+    items = [json.loads(line) for line in harness.DATA["c2_choice"].read_text().splitlines()[:2]]
+    templated = [item | {"question": prompt.format(item["question"])} for item in items]
+    rows = (tmp_path / asked["after"]["rows"]["c2_choice"]).read_text().splitlines()
+    assert [json.loads(row)["value"] for row in rows] == [
+        chosen_right(item, loaded, "") for item in templated
+    ]
+
+
+@needs_harness
 def test_a_model_against_itself(tiny_model_folder: Path, tmp_path: Path) -> None:
     found = compare(tiny_model_folder, tiny_model_folder, tmp_path, limit=40)
     assert found["before"]["rows"] == found["after"]["rows"]
@@ -261,13 +281,32 @@ def test_a_model_against_itself(tiny_model_folder: Path, tmp_path: Path) -> None
     assert (choice["loss"]["value"], choice["verdict"], choice["needed"]) == (0, "not shown", 122)
 
 
+@pytest.fixture
+def scanned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading the harness's own task files takes ten seconds; three tests need them."""
+    monkeypatch.setattr("lm_eval.tasks.TaskManager", manager_of)
+
+
+@cache
+def manager_of_paths(paths: tuple[Path, ...], defaults: bool) -> Any:
+    from lm_eval.tasks.manager import TaskManager
+
+    return TaskManager(include_path=[*paths], include_defaults=defaults)
+
+
+def manager_of(include_path: list[Path], include_defaults: bool = True) -> Any:
+    return manager_of_paths(tuple(include_path), include_defaults)
+
+
 @needs_harness
+@pytest.mark.usefixtures("scanned_once")
 def test_tasks_of_the_presets_are_known_to_the_harness() -> None:
     for preset in ("offline", "paper"):
         harness.Harness(GeneralSettings(preset=preset, run_model_code=True))
 
 
 @needs_harness
+@pytest.mark.usefixtures("scanned_once")
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
@@ -378,9 +417,9 @@ def test_no_sandbox_no_code(monkeypatch: pytest.MonkeyPatch) -> None:
         sandbox.check()
 
 
-def test_code_only_by_flag() -> None:
-    with pytest.raises(ValueError, match="--run-model-code"):
-        GeneralSettings(tasks=(CODE_TASK,))
+def test_code_only_by_flag(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--run-model-code"):
+        compare(tmp_path, tmp_path, tmp_path, tasks=(CODE_TASK,))
     assert CODE_TASK not in GeneralSettings(preset="paper").task_names
     assert CODE_TASK in GeneralSettings(preset="paper", run_model_code=True).task_names
 

@@ -112,8 +112,8 @@ class Harness:
         except Exception as error:  # the harness, datasets, the hub and httpx raise many kinds
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
             raise UserError(
-                f"cannot load task {name}: {(lines or [repr(error)])[0][:200]}; its data comes "
-                "from the Hub: is it reachable? --preset offline needs none"
+                f"cannot load task {name}: {(lines or [repr(error)])[0][:200]}; if its data comes "
+                "from the Hub, is that reachable? --preset offline needs none"
             ) from error
         for task in tasks:
             if getattr(task, "UNSAFE_CODE", False):
@@ -213,10 +213,12 @@ def _manager(settings: GeneralSettings) -> Any:
     folder = settings.task_folder
     if folder is not None and not folder.is_dir():
         raise UserError(f"there is no folder {str(folder)!r} of task files; check --task-folder")
-    # The harness's own 15,000 task files are read only where one of them is asked for.
-    defaults = not all((FOLDER / f"{name}.yaml").is_file() for name in settings.task_names)
     paths = [FOLDER, *([folder] if folder else [])]
-    return TaskManager(include_path=paths, include_defaults=defaults)
+    # The harness has 14,000 task files of its own: read only where one of them is asked for.
+    near = TaskManager(include_path=paths, include_defaults=False)
+    if set(settings.task_names) <= set(near.all_tasks):
+        return near
+    return TaskManager(include_path=paths)
 
 
 def _digest(*paths: Path | None) -> str:

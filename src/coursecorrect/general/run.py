@@ -97,10 +97,12 @@ def compare_models(
     names, questions = settings.task_names, _questions(settings)
     if not names and not questions:
         raise UserError("nothing to compare: give --tasks, another --preset or --open-questions")
+    if CODE_TASK in names:
+        if not settings.run_model_code:
+            raise UserError(f"{CODE_TASK} runs code that the models wrote; add --run-model-code")
+        sandbox.check()
     harness = Harness(settings)
     judge = ScoreJudge(setup) if questions else None
-    if CODE_TASK in names:
-        sandbox.check()
     sides: list[dict[str, Any]] = []
     for where, name in (("before", before), ("after", after)):
         side = Side(name, settings)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from coursecorrect.judge.setup import JudgeSettings
 from coursecorrect.types import Record
@@ -67,12 +67,6 @@ class GeneralSettings(Record):
     trust_remote_code: bool = False
     """Run model code from the Hub; off unless you trust its author."""
     judge: JudgeSettings = JudgeSettings()
-
-    @model_validator(mode="after")
-    def _code_only_where_allowed(self) -> Self:
-        if CODE_TASK in self.tasks and not self.run_model_code:
-            raise ValueError(f"{CODE_TASK} runs code that the models wrote; add --run-model-code")
-        return self
 
     @property
     def task_names(self) -> tuple[str, ...]:
