@@ -172,7 +172,8 @@ class ChatServer(_Local):
         message = {"role": "assistant", "content": " and then leave. But no, I won't."}
         return {
             "choices": [
-                {"index": i, "message": message, "finish_reason": "stop"} for i in range(body["n"])
+                {"index": i, "message": message, "finish_reason": "stop"}
+                for i in range(body.get("n", 1))
             ],
             "usage": {"prompt_tokens": count, "completion_tokens": 9},
         }

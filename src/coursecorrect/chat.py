@@ -70,12 +70,23 @@ def render(
     if answer is not None:
         told = {} if thought is None else dict.fromkeys(_THOUGHT_FIELDS, thought)
         conversation.append({"role": "assistant", "content": answer, **told})
+    return render_messages(tokenizer, conversation, chat, answer is None or new_turn)
+
+
+def render_messages(
+    tokenizer: Any, conversation: Sequence[Mapping[str, str]], chat: ChatSettings, new_turn: bool
+) -> str:
+    """Render a conversation of any length, and with ``new_turn`` the beginning of an answer.
+
+    Raises:
+        TemplateError: the template refuses it.
+    """
     try:
         text = tokenizer.apply_chat_template(
-            conversation,
+            [*conversation],
             tokenize=False,
             chat_template=_dated(tokenizer.get_chat_template()),
-            add_generation_prompt=answer is None or new_turn,
+            add_generation_prompt=new_turn,
             **(chat.template_args or {}),
         )
     except Exception as error:  # jinja2 and the tokenizer raise many kinds

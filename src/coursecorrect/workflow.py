@@ -26,6 +26,7 @@ from coursecorrect.evaluate import (
     select_items,
     shared_items,
 )
+from coursecorrect.general import GeneralSettings
 from coursecorrect.generate.base import Generator
 from coursecorrect.judge import Judge, JudgeSettings, JudgeSetup, get_judge
 from coursecorrect.judge.harm import Answer, get_harm_judge
@@ -305,6 +306,22 @@ def teach(
     from coursecorrect.train.run import train
 
     return train(settings, pairs, folder, notice=notice, progress=progress)
+
+
+def general_ability(
+    settings: GeneralSettings,
+    before: str,
+    after: str,
+    folder: Path,
+    *,
+    notice: store.Notice,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Compare two models on general tasks into ``folder``; returns what ``general.json`` holds."""
+    from coursecorrect.general.run import compare_models
+
+    setup = _judge_setup(settings.judge)
+    return compare_models(settings, before, after, folder, setup, notice=notice, say=say)
 
 
 def compare(

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from coursecorrect import store
-from coursecorrect.cli import people
+from coursecorrect.cli import general, people
 from coursecorrect.cli import synth as synth_cli
 from coursecorrect.cli.options import with_settings
 from coursecorrect.cli.progress import bar, eval_line, train_line
@@ -310,6 +310,7 @@ judge_app.command("label")(people.label)
 judge_app.command("agree")(people.agree)
 app.command("calibrate")(people.calibrate)
 app.command("plan")(people.plan)
+app.command("general")(general.general)
 
 
 def main() -> None:
