@@ -79,7 +79,13 @@ def exact_model(folder: Path, seed: int | None = None) -> Any:
 
 
 def trainer_of(
-    model: Any, groups: list[TokenGroup], tiny: Path, reference: Any, **changed: Any
+    model: Any,
+    groups: list[TokenGroup],
+    tiny: Path,
+    reference: Any,
+    *,
+    unmasked: bool = False,
+    **changed: Any,
 ) -> GroupedDPOTrainer:
     config = GroupedConfig(
         output_dir=str(tiny.parent / "out"),
@@ -95,7 +101,7 @@ def trainer_of(
         model=model,
         ref_model=exact_model(tiny),
         args=config,
-        train_dataset=to_dataset(groups, reference),
+        train_dataset=to_dataset(groups, reference, unmasked=unmasked),
         processing_class=load(ModelSettings(model=str(tiny), device="cpu")).tokenizer,
         data_collator=collate,
     )
@@ -329,28 +335,36 @@ def test_losses_by_hand() -> None:
     assert float(found) == pytest.approx((0 + 1 + 0) / 3)
 
 
-def added_by(weight: str, group: TokenGroup, tiny: Path, *, packed: bool = True) -> float:
-    """What a term of weight 0.7 adds to the loss of the moved model."""
-    reference = {group.id: log_probs(exact_model(tiny), group, packed=packed)}
-    losses = []
-    for value in (0.0, 0.7):
-        changed: dict[str, Any] = {weight: value, "packed": packed}
-        trainer = trainer_of(exact_model(tiny, seed=1), [group], tiny, reference, **changed)
-        batch = collate([trainer.train_dataset[0]])
-        losses.append(trainer.compute_loss(trainer.model, batch).item())
-    return float(losses[1] - losses[0])
-
-
-def test_likelihood_term_by_hand(groups: list[TokenGroup], tiny_model_folder: Path) -> None:
+@pytest.mark.parametrize("unmasked", [False, True])
+def test_likelihood_term_is_that_written_out(
+    unmasked: bool,
+    groups: list[TokenGroup],
+    tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_float64(monkeypatch)
     group = next(g for g in groups if g.harmful)
     model, means = exact_model(tiny_model_folder, seed=1), []
-    for i, weights in enumerate(decision_weights(group)):
-        if any(weights):
-            tokens = plain_log_probs(model, group, i).tolist()
-            total = sum(w * t for w, t in zip(weights, tokens, strict=True))
-            means.append(-total / sum(weights))
-    added = added_by("likelihood_weight", group, tiny_model_folder)
-    assert added == pytest.approx(0.7 * sum(means) / len(means), abs=1e-8)
+    for i, start in enumerate(group.learn_from):
+        if start is not None:
+            tokens = plain_log_probs(model, group, i)
+            after = [1 / (1 + distance) for distance in range(len(tokens) - start)]
+            weights = torch.tensor([float(unmasked)] * start + after, dtype=torch.float64)
+            means.append(-(weights * tokens).sum() / weights.sum())
+    assert len(means) == 5
+    wanted = 0.7 * sum(means) / 5
+    wanted.backward()
+    for packed in (True, False):
+        loss, found = our_loss(
+            tiny_model_folder,
+            group,
+            packed=packed,
+            unmasked=unmasked,
+            preference_weight=0.0,
+            likelihood_weight=0.7,
+        )
+        assert loss == pytest.approx(wanted.item(), abs=1e-8)
+        assert furthest(found, [weight.grad for weight in model.parameters()]) < 1e-8
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -368,7 +382,9 @@ def test_divergence_on_a_harmless_answer_by_hand(
     kl = torch.nn.functional.kl_div(
         now.log_softmax(-1), before.log_softmax(-1), reduction="none", log_target=True
     )
-    added = added_by("hold_weight", group, tiny_model_folder, packed=packed)
+    added, _ = our_loss(
+        tiny_model_folder, group, packed=packed, preference_weight=0.0, hold_weight=0.7
+    )
     assert added == pytest.approx(0.7 * float(kl.sum(-1).mean()), abs=1e-8)
 
 
@@ -411,6 +427,31 @@ def test_learning_starts_at_the_first_token_wholly_after_the_cut(tokenizer: Any)
         assert first is not None
         assert len(tokenizer.decode(ids[:first])) >= cut
         assert first == 0 or len(tokenizer.decode(ids[: first - 1])) < cut
+
+
+@pytest.mark.parametrize("principle", [1, 2])
+def test_a_principle_of_no_weight_is_the_same_as_its_pairs_left_out(
+    principle: int, pairs: list[dict[str, Any]], tokenizer: Any
+) -> None:
+    settings = TrainSettings(**{f"principle_{3 - principle}_weight": 0})
+    kept = [row for row in pairs if row["principle"] in (0, principle)]
+    found = token_groups(tokenizer, pairs, ChatSettings(), 1024, settings.principles)
+    assert found == token_groups(tokenizer, kept, ChatSettings(), 1024)
+    assert len(next(g for g in found if g.harmful).responses) == {1: 6, 2: 5}[principle]
+
+
+def test_weights_of_rows_and_principles_multiply(
+    pairs: list[dict[str, Any]], tokenizer: Any
+) -> None:
+    rows = [row | {"weight": float(row["margin"])} for row in pairs if row["harmful"]]
+    group = token_groups(tokenizer, rows, ChatSettings(), 1024, (1.0, 3.0, 0.5))[0]
+    wanted = [(3.0 if row["role_rejected"] == "FHR" else 0.5) * row["margin"] for row in rows[:15]]
+    assert group.pair_weights == tuple(wanted)
+
+
+def test_a_group_without_a_weight_is_named(pairs: list[dict[str, Any]], tokenizer: Any) -> None:
+    with pytest.raises(DataError, match=rf"{pairs[0]['group']}: no pair .*principle-1-weight"):
+        token_groups(tokenizer, pairs[:15], ChatSettings(), 1024, (1.0, 0.0, 0.0))
 
 
 def test_a_response_that_would_be_truncated_is_an_error(

@@ -253,6 +253,13 @@ def teach(
     return train(settings, pairs, folder, notice=notice, progress=progress)
 
 
+def plan_teaching(settings: TrainSettings, pairs: Path) -> dict[str, int]:
+    """What a training would go through, without loading the model's weights."""
+    from coursecorrect.train.run import plan
+
+    return plan(settings, pairs)
+
+
 def compare(
     before: Path, after: Path | None, out: Path
 ) -> tuple[Path, tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None]:
