@@ -17,6 +17,7 @@ from conftest import ALIKE, made_up_items, quiet, write_rows
 from coursecorrect.chat import ChatSettings
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.models import ModelSettings, load
+from coursecorrect.store import read_jsonl
 from coursecorrect.synth import SynthSettings
 from coursecorrect.train.grouped import (
     GroupedConfig,
@@ -34,6 +35,7 @@ from coursecorrect.train.losses import preference_loss
 from coursecorrect.train.packing import IGNORED, pack, packed_length
 from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.train.run import read_pairs, train
+from coursecorrect.train.validation import choose, summary
 from coursecorrect.workflow import make_pairs
 
 PAIR_TEXTS = ("prompt", "chosen", "rejected")
@@ -656,3 +658,125 @@ def test_a_pair_without_a_field_is_named(
         read_pairs(path)
     with pytest.raises(DataError, match="no pairs"):
         read_pairs(write_rows(tmp_path / "none.jsonl", []))
+
+
+def held_out_row(better: tuple[str, int], worse: tuple[str, int], principle: int) -> dict[str, Any]:
+    return {
+        "role_chosen": better[0], "rank_chosen": better[1],
+        "role_rejected": worse[0], "rank_rejected": worse[1],
+        "principle": principle, "harmful": principle > 0, "group": "g",
+    }  # fmt: skip
+
+
+def test_validation_figures_by_hand() -> None:
+    late = held_out_row(("SCR", 2), ("SCR", 4), 2)
+    none = held_out_row(("SR", 1), ("FHR", 6), 1)
+    found = summary([(late, 2.0), (none, -1.0), (late, 0.0), (none, 3.0)])
+    assert found["all"] == {"pairs": 4, "accuracy": 0.5, "margin": 1.0}
+    assert found["principle"]["2"] == {"pairs": 2, "accuracy": 0.5, "margin": 1.0}
+    assert found["type"] == {
+        "harmful: SCR1 > SCR3": {"pairs": 2, "accuracy": 0.5, "margin": 1.0},
+        "harmful: SR > FHR": {"pairs": 2, "accuracy": 0.5, "margin": 1.0},
+    }
+
+
+def test_groups_to_look_at_are_few_and_the_same_in_any_order() -> None:
+    rows = [{"group": str(i // 3)} for i in range(120)]
+    kept = choose(rows)
+    assert len(kept) == 3 * 32
+    assert {row["group"] for row in choose(rows[::-1])} == {row["group"] for row in kept}
+    assert choose(rows[:6]) == rows[:6]
+
+
+@pytest.fixture(scope="module")
+def split_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("split")
+    data = write_rows(folder / "items.jsonl", made_up_items(6, "teach"))
+    settings = SynthSettings(data=str(data), validation=0.5, seeds=ALIKE)
+    make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
+    return folder / "run"
+
+
+def test_held_out_pairs_are_looked_at_and_change_nothing(
+    split_folder: Path, tiny_model_folder: Path, tokenizer: Any, tmp_path: Path
+) -> None:
+    held_out, trained_on = read_pairs(split_folder, "validation"), read_pairs(split_folder)
+    assert {row["group"] for row in held_out}.isdisjoint(row["group"] for row in trained_on)
+    settings = tiny_settings(tiny_model_folder, epochs=1, lora_rank=0, eval_steps=2)
+    shown: list[dict[str, float]] = []
+    train(
+        settings,
+        split_folder,
+        tmp_path / "with",
+        notice=quiet,
+        progress=lambda stage, done, total, log: shown.append(log),
+    )
+    alone = write_rows(tmp_path / "pairs.jsonl", trained_on)  # a file holds none to look at
+    assert read_pairs(alone, "validation") == []
+    train(settings, alone, tmp_path / "without", notice=quiet, progress=quiet)
+    weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in ("with", "without")]
+    assert weights[0] == weights[1]
+    assert not (tmp_path / "without" / "validation.jsonl").exists()
+    rows = [row for _, row in read_jsonl(tmp_path / "with" / "validation.jsonl")]
+    groups = {row["group"] for row in trained_on}
+    steps = -(-len(groups) // 2)
+    assert [row["step"] for row in rows] == sorted({*range(2, steps, 2), steps})
+    assert len([name for name in rows[0]["type"] if name.startswith("harmful: ")]) == 15
+    assert sum(row["pairs"] for row in rows[-1]["type"].values()) == len(held_out)
+    assert shown[-1]["validation/accuracy"] == rows[-1]["all"]["accuracy"]
+    # The figures are those of the finished model, each response by itself.
+    start, end = (load(ModelSettings(model=str(folder), device="cpu")).model for folder in (
+        tiny_model_folder, tmp_path / "with" / "model"
+    ))  # fmt: skip
+    margins = []
+    for group in token_groups(tokenizer, held_out, ChatSettings(), 1024):
+        with torch.no_grad():
+            ratios = [
+                float(plain_log_probs(end, group, i).sum() - plain_log_probs(start, group, i).sum())
+                for i in range(len(group.responses))
+            ]
+        margins += [ratios[better] - ratios[worse] for better, worse in group.pairs]
+    assert rows[-1]["all"]["margin"] == pytest.approx(sum(margins) / len(margins), abs=1e-3)
+    accuracy = sum(margin > 0 for margin in margins) / len(margins)
+    assert rows[-1]["all"]["accuracy"] == pytest.approx(accuracy, abs=0.01)
+
+
+def test_figures_after_the_checkpoint_are_found_anew(
+    split_folder: Path, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    settings = tiny_settings(tiny_model_folder, epochs=1, lora_rank=0, eval_steps=1, save_steps=2)
+
+    def stop(stage: str, done: int, total: int, log: dict[str, float]) -> None:
+        if stage == "training" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, split_folder, tmp_path / "killed", notice=quiet, progress=stop)
+    for name in ("killed", "whole"):
+        train(settings, split_folder, tmp_path / name, notice=quiet, progress=quiet)
+    files = [(tmp_path / name / "validation.jsonl").read_text() for name in ("killed", "whole")]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loss": "ipo", "length_normalised": True},
+        {"loss": "listwise"},
+        {"preference_weight": 0.0},
+        {"principle_1_weight": 0.0},
+        {"unmasked": True},
+    ],
+    ids="-".join,
+)
+def test_every_rival_trains(
+    changed: dict[str, Any], tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path
+) -> None:
+    found = []
+    for name, values in (("usual", {}), ("rival", changed)):
+        settings = tiny_settings(tiny_model_folder, epochs=1, **values)
+        found.append(logits_of(
+            train(settings, pairs_folder, tmp_path / name, notice=quiet, progress=quiet)
+        ))  # fmt: skip
+    assert found[1].isfinite().all()
+    assert (found[0] - found[1]).abs().max() > 1e-4

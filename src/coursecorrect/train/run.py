@@ -125,11 +125,9 @@ def train(
     end. A finished run is not trained again. Under ``accelerate launch`` every process calls this
     and the first one alone writes and speaks.
     """
-    from accelerate import PartialState
-
     from coursecorrect.train.validation import choose
 
-    team = PartialState()
+    team = _team(settings)
     _check_team(settings, team.num_processes)
     if not team.is_main_process:
         notice = progress = _unheard
@@ -169,6 +167,14 @@ def train(
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         store.write_text(folder / "finished", "")
     return finished
+
+
+def _team(settings: TrainSettings) -> Any:
+    """The processes of ``accelerate launch``, or this one alone."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=settings.model.device == "cpu" or not torch.cuda.is_available())
 
 
 def _unheard(*_: object) -> None:
