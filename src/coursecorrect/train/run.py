@@ -146,6 +146,11 @@ def train(
         settings, loaded.model, groups, looked_at, folder, notice, progress
     )
     trainer = _trainer(settings, folder, loaded, groups, reference, packed)
+    if settings.lora_rank and trainer.is_fsdp_enabled:
+        raise UserError(
+            "--lora-rank needs no FSDP: launch with 'distributed_type: MULTI_GPU', where every "
+            "GPU holds the model and the adapter whole"
+        )
     _add_callbacks(trainer, settings, folder, held_out, looked_at, reference, progress)
     checkpoint = _last_checkpoint(folder / "checkpoints")
     if checkpoint is not None:
