@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from conftest import ALIKE, made_up_items, quiet, write_rows
 from coursecorrect.chat import ChatSettings
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.models import ModelSettings, load
+from coursecorrect.store import read_jsonl
 from coursecorrect.synth import SynthSettings
 from coursecorrect.train.grouped import (
     GroupedConfig,
@@ -27,9 +31,11 @@ from coursecorrect.train.grouped import (
     to_dataset,
 )
 from coursecorrect.train.groups import TokenGroup, decision_weights, token_groups
-from coursecorrect.train.packing import IGNORED, pack
+from coursecorrect.train.losses import preference_loss
+from coursecorrect.train.packing import IGNORED, pack, packed_length
 from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.train.run import read_pairs, train
+from coursecorrect.train.validation import choose, summary
 from coursecorrect.workflow import make_pairs
 
 PAIR_TEXTS = ("prompt", "chosen", "rejected")
@@ -75,7 +81,13 @@ def exact_model(folder: Path, seed: int | None = None) -> Any:
 
 
 def trainer_of(
-    model: Any, groups: list[TokenGroup], tiny: Path, reference: Any, **changed: Any
+    model: Any,
+    groups: list[TokenGroup],
+    tiny: Path,
+    reference: Any,
+    *,
+    unmasked: bool = False,
+    **changed: Any,
 ) -> GroupedDPOTrainer:
     config = GroupedConfig(
         output_dir=str(tiny.parent / "out"),
@@ -91,7 +103,7 @@ def trainer_of(
         model=model,
         ref_model=exact_model(tiny),
         args=config,
-        train_dataset=to_dataset(groups, reference),
+        train_dataset=to_dataset(groups, reference, unmasked=unmasked),
         processing_class=load(ModelSettings(model=str(tiny), device="cpu")).tokenizer,
         data_collator=collate,
     )
@@ -103,7 +115,7 @@ def test_a_packed_group_reads_each_beginning_once(groups: list[TokenGroup]) -> N
         ids, labels = layout.ids[0].tolist(), layout.labels[0].tolist()
         beginnings = {r[: i + 1] for r in group.responses for i in range(len(r))}
         trunk = len(group.prompt_ids) - 1
-        assert len(ids) == trunk + len(beginnings)
+        assert len(ids) == trunk + len(beginnings) == packed_length(group)
         assert labels[:trunk] == [IGNORED] * trunk
         for response, path in zip(group.responses, layout.paths, strict=True):
             assert tuple(labels[i] for i in path) == response
@@ -126,113 +138,235 @@ def test_scores_are_those_of_one_sequence_at_a_time(
                 assert (tokens - plain_log_probs(model, group, i)).abs().max() < 1e-9
 
 
-def test_loss_and_gradient_are_those_of_trl_on_the_same_pairs(
-    groups: list[TokenGroup], pairs: list[dict[str, Any]], tiny_model_folder: Path, tmp_path: Path
-) -> None:
+def all_float64(patch: pytest.MonkeyPatch) -> None:
+    """Take out the two places that compute in float32 even in a float64 model.
+
+    They are Llama's norm and TRL's language-model head, whose kernel casts tile by tile.
+    """
+    from transformers.models.llama.modeling_llama import LlamaRMSNorm
+    from trl.trainer import dpo_trainer
+
+    def norm(self: Any, hidden: torch.Tensor) -> torch.Tensor:
+        scale = torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.variance_epsilon)
+        found: torch.Tensor = self.weight * (hidden * scale)
+        return found
+
+    def plain_head(model: Any, outputs: tuple[str, ...] = ()) -> None:
+        forward = model.forward
+
+        def with_log_probs(*_: Any, labels: Any = None, fused_lm_head: bool = False, **rest: Any):
+            logits = forward(**rest).logits
+            if not fused_lm_head:
+                return SimpleNamespace(logits=logits)
+            wanted = labels[:, 1:]
+            found = logits[:, :-1].log_softmax(-1).gather(2, wanted.clamp(min=0)[..., None])[..., 0]
+            none = torch.zeros_like(found)
+            return SimpleNamespace(
+                log_probs=found.masked_fill(wanted < 0, 0),
+                entropy=none, mean_logits=none, is_top1=none.bool(),
+            )  # fmt: skip
+
+        model.forward = with_log_probs
+
+    patch.setattr(LlamaRMSNorm, "forward", norm)
+    patch.setattr(dpo_trainer, "add_fused_lm_head", plain_head)
+
+
+def trl_loss(
+    tiny: Path, rows: list[dict[str, Any]], loss_type: str, place: Path
+) -> tuple[float, list[torch.Tensor]]:
+    """Loss and gradient of TRL's trainer on pairs."""
     from trl.trainer.dpo_config import DPOConfig
     from trl.trainer.dpo_trainer import DPOTrainer
 
-    group = next(g for g in groups if g.harmful)
-    rows = [p for p in pairs if p["group"] == group.id]
-    assert len(rows) == len(group.pairs) == 15
-    tokenizer = load(ModelSettings(model=str(tiny_model_folder), device="cpu")).tokenizer
-    start = exact_model(tiny_model_folder)
-    theirs = DPOTrainer(
-        model=exact_model(tiny_model_folder, seed=1),
-        ref_model=exact_model(tiny_model_folder),
+    trainer = DPOTrainer(
+        model=exact_model(tiny, seed=1),
+        ref_model=exact_model(tiny),
         args=DPOConfig(
-            output_dir=str(tmp_path / "theirs"),
+            output_dir=str(place / "theirs"),
             beta=0.3,
+            loss_type=loss_type,
             max_length=None,
             bf16=False,
             report_to=[],
             gradient_checkpointing=False,
-            per_device_train_batch_size=15,
+            per_device_train_batch_size=len(rows),
         ),
         train_dataset=Dataset.from_list([{k: p[k] for k in PAIR_TEXTS} for p in rows]),
-        processing_class=tokenizer,
+        processing_class=load(ModelSettings(model=str(tiny), device="cpu")).tokenizer,
     )
-    batch = theirs.data_collator([theirs.train_dataset[i] for i in range(15)])
-    wanted = theirs.compute_loss(theirs.model, batch)
-    wanted.backward()
-    assert abs(wanted.item() - math.log(2)) > 1e-3  # not the loss of an untouched policy
-    for packed in (True, False):
-        reference = {group.id: log_probs(start, group, packed=packed)}
-        ours = trainer_of(
-            exact_model(tiny_model_folder, seed=1),
-            [group],
-            tiny_model_folder,
-            reference,
-            likelihood_weight=0.0, packed=packed,
-        )  # fmt: skip
-        loss = ours.compute_loss(ours.model, collate([ours.train_dataset[0]]))
-        loss.backward()
-        # TRL's fused head computes in float32 whatever the model; ours is exact (next test).
-        assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
-        for (name, a), (_, b) in zip(
-            ours.model.named_parameters(), theirs.model.named_parameters(), strict=True
-        ):
-            assert (a.grad - b.grad).abs().max() < 1e-5 * max(1, b.grad.abs().max()), name
+    batch = trainer.data_collator([trainer.train_dataset[i] for i in range(len(rows))])
+    loss = trainer.compute_loss(trainer.model, batch)
+    loss.backward()
+    return loss.item(), [weight.grad for weight in trainer.model.parameters()]
+
+
+def our_loss(
+    tiny: Path, group: TokenGroup, *, packed: bool, **changed: Any
+) -> tuple[float, list[torch.Tensor]]:
+    """Loss and gradient of ours; only that of the preferences unless ``changed`` says more."""
+    # The trainer finds the reference of a harmless group by itself.
+    reference = {group.id: log_probs(exact_model(tiny), group, packed=packed)}
+    values = {"likelihood_weight": 0.0, "hold_weight": 0.0, "packed": packed} | changed
+    trainer = trainer_of(exact_model(tiny, seed=1), [group], tiny, reference, **values)
+    loss = trainer.compute_loss(trainer.model, collate([trainer.train_dataset[0]]))
+    loss.backward()
+    return loss.item(), [weight.grad for weight in trainer.model.parameters()]
+
+
+def furthest(a: list[torch.Tensor], b: list[torch.Tensor]) -> float:
+    """Largest difference of two gradients, against the larger of 1 and the largest entry."""
+    scale = max(1.0, *(float(grad.abs().max()) for grad in b))
+    return max(float((x - y).abs().max()) for x, y in zip(a, b, strict=True)) / scale
 
 
 @pytest.mark.parametrize("harmful", [True, False])
-def test_loss_and_gradient_are_those_of_the_pairs_written_out(
-    harmful: bool, groups: list[TokenGroup], tiny_model_folder: Path
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("sigmoid", {"loss": "sigmoid"}),
+        ("sigmoid_norm", {"loss": "sigmoid", "length_normalised": True}),
+        ("ipo", {"loss": "ipo", "length_normalised": True}),
+    ],
+)
+def test_loss_and_gradient_are_those_of_trl_on_the_same_pairs(
+    theirs: str,
+    ours: dict[str, Any],
+    harmful: bool,
+    groups: list[TokenGroup],
+    pairs: list[dict[str, Any]],
+    tiny_model_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    all_float64(monkeypatch)
     group = next(g for g in groups if g.harmful is harmful)
-    assert len(group.pairs) == (15 if harmful else 2)
-    model, start = exact_model(tiny_model_folder, seed=1), exact_model(tiny_model_folder)
-    losses = []
-    for pair in group.pairs:
-        better, worse = (plain_log_probs(model, group, i).sum() for i in pair)
-        with torch.no_grad():
-            before = [plain_log_probs(start, group, i).sum() for i in pair]
-        margin = (better - before[0]) - (worse - before[1])
-        losses.append(-torch.nn.functional.logsigmoid(0.3 * margin))
-    wanted = torch.stack(losses).mean()
-    wanted.backward()
+    rows = [p for p in pairs if p["group"] == group.id]
+    assert len(rows) == len(group.pairs) == (15 if harmful else 2)
+    wanted, gradient = trl_loss(tiny_model_folder, rows, theirs, tmp_path)
+    untouched = (1 / 0.6) ** 2 if theirs == "ipo" else math.log(2)
+    assert abs(wanted - untouched) > 1e-3  # not the loss of an untouched policy
     for packed in (True, False):
-        # The trainer finds the reference of a harmless group by itself.
-        reference = {group.id: log_probs(start, group, packed=packed)} if harmful else {}
-        ours = trainer_of(
-            exact_model(tiny_model_folder, seed=1),
-            [group],
-            tiny_model_folder,
-            reference,
-            likelihood_weight=0.0,
-            hold_weight=0.0,
-            packed=packed,
-        )
-        loss = ours.compute_loss(ours.model, collate([ours.train_dataset[0]]))
-        loss.backward()
-        assert loss.item() == pytest.approx(wanted.item(), abs=1e-8)
-        for a, b in zip(ours.model.parameters(), model.parameters(), strict=True):
-            # Llama's norms compute in float32 even in a float64 model.
-            assert (a.grad - b.grad).abs().max() < 1e-5
+        loss, found = our_loss(tiny_model_folder, group, packed=packed, **ours)
+        assert loss == pytest.approx(wanted, abs=1e-8)
+        assert furthest(found, gradient) < 1e-8
 
 
-def added_by(weight: str, group: TokenGroup, tiny: Path, *, packed: bool = True) -> float:
-    """What a term of weight 0.7 adds to the loss of the moved model."""
-    reference = {group.id: log_probs(exact_model(tiny), group, packed=packed)}
-    losses = []
-    for value in (0.0, 0.7):
-        changed: dict[str, Any] = {weight: value, "packed": packed}
-        trainer = trainer_of(exact_model(tiny, seed=1), [group], tiny, reference, **changed)
-        batch = collate([trainer.train_dataset[0]])
-        losses.append(trainer.compute_loss(trainer.model, batch).item())
-    return float(losses[1] - losses[0])
+def test_loss_is_that_of_trl_as_it_comes(
+    groups: list[TokenGroup], pairs: list[dict[str, Any]], tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    group = next(g for g in groups if g.harmful)
+    rows = [p for p in pairs if p["group"] == group.id]
+    wanted, gradient = trl_loss(tiny_model_folder, rows, "sigmoid", tmp_path)
+    for packed in (True, False):
+        loss, found = our_loss(tiny_model_folder, group, packed=packed)
+        # TRL's head computes in float32 whatever the model.
+        assert loss == pytest.approx(wanted, rel=1e-5)
+        assert furthest(found, gradient) < 1e-5
 
 
-def test_likelihood_term_by_hand(groups: list[TokenGroup], tiny_model_folder: Path) -> None:
+def written_out(
+    tiny: Path, group: TokenGroup, loss_of: Callable[[list[torch.Tensor]], torch.Tensor]
+) -> tuple[float, list[torch.Tensor]]:
+    """Loss and gradient of a function of the log-ratios, each by a plain pass over its sequence."""
+    model, start = exact_model(tiny, seed=1), exact_model(tiny)
+    ratios = []
+    for i in range(len(group.responses)):
+        with torch.no_grad():
+            before = plain_log_probs(start, group, i).sum()
+        ratios.append(plain_log_probs(model, group, i).sum() - before)
+    loss = loss_of(ratios)
+    loss.backward()
+    return loss.item(), [weight.grad for weight in model.parameters()]
+
+
+@pytest.mark.parametrize("harmful", [True, False])
+@pytest.mark.parametrize("loss", ["sigmoid", "ipo", "listwise"])
+def test_loss_and_gradient_are_those_written_out(
+    loss: str,
+    harmful: bool,
+    groups: list[TokenGroup],
+    tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_float64(monkeypatch)
+    group = next(g for g in groups if g.harmful is harmful)
+    if loss != "listwise":  # any weights
+        group = replace(group, pair_weights=tuple(1 + i % 3 for i in range(len(group.pairs))))
+
+    def by_pairs(ratios: list[torch.Tensor]) -> torch.Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for (better, worse), weight in zip(group.pairs, group.pair_weights, strict=True):
+            margin = ratios[better] - ratios[worse]
+            if loss == "sigmoid":
+                total = total + weight * torch.log(1 + torch.exp(-0.3 * margin))
+            else:
+                total = total + weight * (margin - 1 / 0.6) ** 2
+        return total / sum(group.pair_weights)
+
+    def by_choices(ratios: list[torch.Tensor]) -> torch.Tensor:
+        # Each choice among what is left; harmless groups rank their good answer alone.
+        choices = range(len(ratios) - 1) if harmful else [0]
+        odds = [0.3 * ratio for ratio in ratios]
+        chosen = [odds[i] - torch.log(sum(torch.exp(u) for u in odds[i:])) for i in choices]
+        return -sum(chosen) / len(chosen)
+
+    wanted, gradient = written_out(
+        tiny_model_folder, group, by_choices if loss == "listwise" else by_pairs
+    )
+    for packed in (True, False):
+        found, ours = our_loss(tiny_model_folder, group, packed=packed, loss=loss)
+        assert found == pytest.approx(wanted, rel=1e-8)
+        assert furthest(ours, gradient) < 1e-8
+
+
+def test_losses_by_hand() -> None:
+    ratios = torch.tensor([2.0, 1.0, 0.0], dtype=torch.float64) * math.log(2)
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    equal = [1.0, 1.0, 1.0]
+    # e^u = 4, 2, 1 at beta 1: chosen 4 of 7, then 2 of 3.
+    found = preference_loss("listwise", ratios, pairs, equal, beta=1.0)
+    assert float(found) == pytest.approx(-(math.log(4 / 7) + math.log(2 / 3)) / 2)
+    # Without the pairs of the first, what is left is ranked.
+    found = preference_loss("listwise", ratios, pairs[2:], [1.0], beta=1.0)
+    assert float(found) == pytest.approx(-math.log(2 / 3))
+    # Margins 1, 2, 1 times log 2: sigma = 2/3, 4/5, 2/3.
+    found = preference_loss("sigmoid", ratios, pairs, [1.0, 3.0, 1.0], beta=1.0)
+    assert float(found) == pytest.approx(-(2 * math.log(2 / 3) + 3 * math.log(4 / 5)) / 5)
+    found = preference_loss("ipo", ratios / math.log(2), pairs, equal, beta=0.5)
+    assert float(found) == pytest.approx((0 + 1 + 0) / 3)
+
+
+@pytest.mark.parametrize("unmasked", [False, True])
+def test_likelihood_term_is_that_written_out(
+    unmasked: bool,
+    groups: list[TokenGroup],
+    tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    all_float64(monkeypatch)
     group = next(g for g in groups if g.harmful)
     model, means = exact_model(tiny_model_folder, seed=1), []
-    for i, weights in enumerate(decision_weights(group)):
-        if any(weights):
-            tokens = plain_log_probs(model, group, i).tolist()
-            total = sum(w * t for w, t in zip(weights, tokens, strict=True))
-            means.append(-total / sum(weights))
-    added = added_by("likelihood_weight", group, tiny_model_folder)
-    assert added == pytest.approx(0.7 * sum(means) / len(means), abs=1e-8)
+    for i, start in enumerate(group.learn_from):
+        if start is not None:
+            tokens = plain_log_probs(model, group, i)
+            after = [1 / (1 + distance) for distance in range(len(tokens) - start)]
+            weights = torch.tensor([float(unmasked)] * start + after, dtype=torch.float64)
+            means.append(-(weights * tokens).sum() / weights.sum())
+    assert len(means) == 5
+    wanted = 0.7 * sum(means) / 5
+    wanted.backward()
+    for packed in (True, False):
+        loss, found = our_loss(
+            tiny_model_folder,
+            group,
+            packed=packed,
+            unmasked=unmasked,
+            preference_weight=0.0,
+            likelihood_weight=0.7,
+        )
+        assert loss == pytest.approx(wanted.item(), abs=1e-8)
+        assert furthest(found, [weight.grad for weight in model.parameters()]) < 1e-8
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -250,7 +384,9 @@ def test_divergence_on_a_harmless_answer_by_hand(
     kl = torch.nn.functional.kl_div(
         now.log_softmax(-1), before.log_softmax(-1), reduction="none", log_target=True
     )
-    added = added_by("hold_weight", group, tiny_model_folder, packed=packed)
+    added, _ = our_loss(
+        tiny_model_folder, group, packed=packed, preference_weight=0.0, hold_weight=0.7
+    )
     assert added == pytest.approx(0.7 * float(kl.sum(-1).mean()), abs=1e-8)
 
 
@@ -272,7 +408,9 @@ def test_only_what_follows_the_cut_is_learnt(
 
 
 def test_the_turn_weighs_most() -> None:
-    group = TokenGroup("g", "pair", True, (0,), ((1, 7, 8, 9), (1, 2)), (1, None), ((0, 1),))
+    group = TokenGroup(
+        "g", "pair", True, (0,), ((1, 7, 8, 9), (1, 2)), (1, None), ((0, 1),), (1.0,)
+    )
     assert decision_weights(group) == [[0, 1, 1 / 2, 1 / 3], [0, 0]]
 
 
@@ -284,13 +422,38 @@ def test_learning_starts_at_the_first_token_wholly_after_the_cut(tokenizer: Any)
             "prompt": [{"role": "user", "content": "How?"}],
             "chosen": [{"role": "assistant", "content": answer}], "rank_chosen": 1,
             "rejected": [{"role": "assistant", "content": "Take."}], "rank_rejected": 2,
-            "cut_chosen": cut,
+            "cut_chosen": cut, "weight": 1.0, "principle": 1,
         }  # fmt: skip
         (group,) = token_groups(tokenizer, [row], ChatSettings(), 1024)
         first, ids = group.learn_from[0], group.responses[0]
         assert first is not None
         assert len(tokenizer.decode(ids[:first])) >= cut
         assert first == 0 or len(tokenizer.decode(ids[: first - 1])) < cut
+
+
+@pytest.mark.parametrize("principle", [1, 2])
+def test_a_principle_of_no_weight_is_the_same_as_its_pairs_left_out(
+    principle: int, pairs: list[dict[str, Any]], tokenizer: Any
+) -> None:
+    settings = TrainSettings(**{f"principle_{3 - principle}_weight": 0})
+    kept = [row for row in pairs if row["principle"] in (0, principle)]
+    found = token_groups(tokenizer, pairs, ChatSettings(), 1024, settings.principles)
+    assert found == token_groups(tokenizer, kept, ChatSettings(), 1024)
+    assert len(next(g for g in found if g.harmful).responses) == {1: 6, 2: 5}[principle]
+
+
+def test_weights_of_rows_and_principles_multiply(
+    pairs: list[dict[str, Any]], tokenizer: Any
+) -> None:
+    rows = [row | {"weight": float(row["margin"])} for row in pairs if row["harmful"]]
+    group = token_groups(tokenizer, rows, ChatSettings(), 1024, (1.0, 3.0, 0.5))[0]
+    wanted = [(3.0 if row["role_rejected"] == "FHR" else 0.5) * row["margin"] for row in rows[:15]]
+    assert group.pair_weights == tuple(wanted)
+
+
+def test_a_group_without_a_weight_is_named(pairs: list[dict[str, Any]], tokenizer: Any) -> None:
+    with pytest.raises(DataError, match=rf"{pairs[0]['group']}: no pair .*principle-1-weight"):
+        token_groups(tokenizer, pairs[:15], ChatSettings(), 1024, (1.0, 0.0, 0.0))
 
 
 def test_a_response_that_would_be_truncated_is_an_error(
@@ -317,7 +480,7 @@ def test_attention_that_ignores_the_mask_is_not_packed(
 
 
 def bare_group(name: str, pair_key: str, *, harmful: bool) -> TokenGroup:
-    return TokenGroup(name, pair_key, harmful, (0,), ((1,),), (0,), ())
+    return TokenGroup(name, pair_key, harmful, (0,), ((1,),), (0,), (), ())
 
 
 def test_order_spreads_both_kinds_and_holds_every_group_once_an_epoch() -> None:
@@ -495,3 +658,125 @@ def test_a_pair_without_a_field_is_named(
         read_pairs(path)
     with pytest.raises(DataError, match="no pairs"):
         read_pairs(write_rows(tmp_path / "none.jsonl", []))
+
+
+def held_out_row(better: tuple[str, int], worse: tuple[str, int], principle: int) -> dict[str, Any]:
+    return {
+        "role_chosen": better[0], "rank_chosen": better[1],
+        "role_rejected": worse[0], "rank_rejected": worse[1],
+        "principle": principle, "harmful": principle > 0, "group": "g",
+    }  # fmt: skip
+
+
+def test_validation_figures_by_hand() -> None:
+    late = held_out_row(("SCR", 2), ("SCR", 4), 2)
+    none = held_out_row(("SR", 1), ("FHR", 6), 1)
+    found = summary([(late, 2.0), (none, -1.0), (late, 0.0), (none, 3.0)])
+    assert found["all"] == {"pairs": 4, "accuracy": 0.5, "margin": 1.0}
+    assert found["principle"]["2"] == {"pairs": 2, "accuracy": 0.5, "margin": 1.0}
+    assert found["type"] == {
+        "harmful: SCR1 > SCR3": {"pairs": 2, "accuracy": 0.5, "margin": 1.0},
+        "harmful: SR > FHR": {"pairs": 2, "accuracy": 0.5, "margin": 1.0},
+    }
+
+
+def test_groups_to_look_at_are_few_and_the_same_in_any_order() -> None:
+    rows = [{"group": str(i // 3)} for i in range(120)]
+    kept = choose(rows)
+    assert len(kept) == 3 * 32
+    assert {row["group"] for row in choose(rows[::-1])} == {row["group"] for row in kept}
+    assert choose(rows[:6]) == rows[:6]
+
+
+@pytest.fixture(scope="module")
+def split_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("split")
+    data = write_rows(folder / "items.jsonl", made_up_items(6, "teach"))
+    settings = SynthSettings(data=str(data), validation=0.5, seeds=ALIKE)
+    make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
+    return folder / "run"
+
+
+def test_held_out_pairs_are_looked_at_and_change_nothing(
+    split_folder: Path, tiny_model_folder: Path, tokenizer: Any, tmp_path: Path
+) -> None:
+    held_out, trained_on = read_pairs(split_folder, "validation"), read_pairs(split_folder)
+    assert {row["group"] for row in held_out}.isdisjoint(row["group"] for row in trained_on)
+    settings = tiny_settings(tiny_model_folder, epochs=1, lora_rank=0, eval_steps=2)
+    shown: list[dict[str, float]] = []
+    train(
+        settings,
+        split_folder,
+        tmp_path / "with",
+        notice=quiet,
+        progress=lambda stage, done, total, log: shown.append(log),
+    )
+    alone = write_rows(tmp_path / "pairs.jsonl", trained_on)  # a file holds none to look at
+    assert read_pairs(alone, "validation") == []
+    train(settings, alone, tmp_path / "without", notice=quiet, progress=quiet)
+    weights = [(tmp_path / n / "model/model.safetensors").read_bytes() for n in ("with", "without")]
+    assert weights[0] == weights[1]
+    assert not (tmp_path / "without" / "validation.jsonl").exists()
+    rows = [row for _, row in read_jsonl(tmp_path / "with" / "validation.jsonl")]
+    groups = {row["group"] for row in trained_on}
+    steps = -(-len(groups) // 2)
+    assert [row["step"] for row in rows] == sorted({*range(2, steps, 2), steps})
+    assert len([name for name in rows[0]["type"] if name.startswith("harmful: ")]) == 15
+    assert sum(row["pairs"] for row in rows[-1]["type"].values()) == len(held_out)
+    assert shown[-1]["validation/accuracy"] == rows[-1]["all"]["accuracy"]
+    # The figures are those of the finished model, each response by itself.
+    start, end = (load(ModelSettings(model=str(folder), device="cpu")).model for folder in (
+        tiny_model_folder, tmp_path / "with" / "model"
+    ))  # fmt: skip
+    margins = []
+    for group in token_groups(tokenizer, held_out, ChatSettings(), 1024):
+        with torch.no_grad():
+            ratios = [
+                float(plain_log_probs(end, group, i).sum() - plain_log_probs(start, group, i).sum())
+                for i in range(len(group.responses))
+            ]
+        margins += [ratios[better] - ratios[worse] for better, worse in group.pairs]
+    assert rows[-1]["all"]["margin"] == pytest.approx(sum(margins) / len(margins), abs=1e-3)
+    accuracy = sum(margin > 0 for margin in margins) / len(margins)
+    assert rows[-1]["all"]["accuracy"] == pytest.approx(accuracy, abs=0.01)
+
+
+def test_figures_after_the_checkpoint_are_found_anew(
+    split_folder: Path, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    settings = tiny_settings(tiny_model_folder, epochs=1, lora_rank=0, eval_steps=1, save_steps=2)
+
+    def stop(stage: str, done: int, total: int, log: dict[str, float]) -> None:
+        if stage == "training" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, split_folder, tmp_path / "killed", notice=quiet, progress=stop)
+    for name in ("killed", "whole"):
+        train(settings, split_folder, tmp_path / name, notice=quiet, progress=quiet)
+    files = [(tmp_path / name / "validation.jsonl").read_text() for name in ("killed", "whole")]
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"loss": "ipo", "length_normalised": True},
+        {"loss": "listwise"},
+        {"preference_weight": 0.0},
+        {"principle_1_weight": 0.0},
+        {"unmasked": True},
+    ],
+    ids="-".join,
+)
+def test_every_rival_trains(
+    changed: dict[str, Any], tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path
+) -> None:
+    found = []
+    for name, values in (("usual", {}), ("rival", changed)):
+        settings = tiny_settings(tiny_model_folder, epochs=1, **values)
+        found.append(logits_of(
+            train(settings, pairs_folder, tmp_path / name, notice=quiet, progress=quiet)
+        ))  # fmt: skip
+    assert found[1].isfinite().all()
+    assert (found[0] - found[1]).abs().max() > 1e-4

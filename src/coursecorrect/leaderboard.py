@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from coursecorrect import store, workflow
 from coursecorrect.errors import DataError, ModelError, TemplateError, UserError
 from coursecorrect.evaluate import EvalSettings, Progress
-from coursecorrect.types import Record, settings_hash
+from coursecorrect.types import Record, nested, settings_hash
 
 PRESETS = ("paper",)
 
@@ -81,7 +81,7 @@ def _entry(source: str, number: int, found: Any, common: dict[str, Any]) -> Entr
     try:
         return Entry(
             name=str(found.get("name", found["model"])),
-            settings=EvalSettings.model_validate(_nested(own)),
+            settings=EvalSettings.model_validate(nested(EvalSettings, own)),
         )
     except ValidationError as error:
         first = error.errors()[0]
@@ -89,27 +89,6 @@ def _entry(source: str, number: int, found: Any, common: dict[str, Any]) -> Entr
         raise DataError(
             f"{where}: {field}: {first['msg'].removeprefix('Value error, ')}"
         ) from error
-
-
-def _nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """Settings by the names of their flags, put where ``EvalSettings`` has them."""
-    out: dict[str, Any] = {}
-    for name, value in flat.items():
-        inside = next(
-            (
-                place
-                for place, info in EvalSettings.model_fields.items()
-                if isinstance(info.annotation, type)
-                and issubclass(info.annotation, Record)
-                and name in info.annotation.model_fields
-            ),
-            None,
-        )
-        if inside is None:
-            out[name] = value
-        else:
-            out.setdefault(inside, {})[name] = value
-    return out
 
 
 def run_leaderboard(

@@ -41,6 +41,30 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+def leaves(record: type[BaseModel]) -> dict[str, tuple[str, ...]]:
+    """Every setting by its flag's name, with the path to it; nested records are flattened."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, info in record.model_fields.items():
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found |= {leaf: (name, *path) for leaf, path in leaves(inner).items()}
+        else:
+            found[name] = (name,)
+    return found
+
+
+def nested(record: type[BaseModel], flat: dict[str, Any]) -> dict[str, Any]:
+    """Settings by the names of their flags, put where ``record`` has them; others stay outside."""
+    paths, out = leaves(record), dict[str, Any]()
+    for name, value in flat.items():
+        *places, leaf = paths.get(name, (name,))
+        inner = out
+        for place in places:
+            inner = inner.setdefault(place, {})
+        inner[leaf] = value
+    return out
+
+
 class Verdict(StrEnum):
     """What a path does with a prefill (guide: ``docs/judging.md``)."""
 

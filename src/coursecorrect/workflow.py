@@ -324,6 +324,13 @@ def general_ability(
     return compare_models(settings, before, after, folder, setup, notice=notice, say=say)
 
 
+def plan_teaching(settings: TrainSettings, pairs: Path) -> dict[str, int]:
+    """What a training would go through, without loading the model's weights."""
+    from coursecorrect.train.run import plan
+
+    return plan(settings, pairs)
+
+
 def compare(
     before: Path, after: Path | None, out: Path
 ) -> tuple[Path, tuple[dict[str, Any], dict[str, Any], dict[str, Any]] | None]:

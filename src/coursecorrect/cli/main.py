@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from coursecorrect import store
 from coursecorrect.cli import general, people
 from coursecorrect.cli import synth as synth_cli
+from coursecorrect.cli import train as train_cli
 from coursecorrect.cli.options import with_settings
 from coursecorrect.cli.progress import bar, eval_line, train_line
 from coursecorrect.cli.screen import Out, console, default_folder, errors, notice
@@ -22,7 +23,6 @@ from coursecorrect.errors import UserError
 from coursecorrect.evaluate import EvalSettings
 from coursecorrect.judge import JudgeSettings
 from coursecorrect.probe import ProbeSettings
-from coursecorrect.train.recipe import TrainSettings
 
 app = typer.Typer(
     help="Measure, teach and prove course-correction of chat models.",
@@ -163,35 +163,6 @@ def probe_command(settings: ProbeSettings, out: Out = None) -> None:
 
 
 @app.command()
-@with_settings(TrainSettings)
-def train(
-    settings: TrainSettings,
-    pairs: Annotated[
-        Path, typer.Argument(help="A synthesis folder, or a .jsonl or .parquet file of it.")
-    ],
-    out: Out = None,
-) -> None:
-    """Train a model on preference pairs: grouped DPO and a likelihood term after the cut.
-
-    Example: c2 train runs/pairs --model smollm2 --out runs/trained
-    """
-    from coursecorrect.workflow import teach
-
-    folder = out or default_folder("train", settings.model.model, settings)
-    with bar("training") as show:
-        model = teach(
-            settings,
-            pairs,
-            folder,
-            notice=notice,
-            progress=lambda stage, done, total, log: show(done, total, train_line(stage, log)),
-        )
-    if settings.lora_rank:
-        console.print(f"adapter: {folder / 'adapter'}", markup=False, soft_wrap=True)
-    console.print(f"model: {model}", markup=False, soft_wrap=True)
-
-
-@app.command()
 def report(
     before: Annotated[Path, typer.Argument(help="Run folder of 'c2 eval'.")],
     after: Annotated[Path | None, typer.Argument(help="Run folder after training.")] = None,
@@ -308,6 +279,8 @@ def judge_check(
 judge_app.command("sample")(people.sample)
 judge_app.command("label")(people.label)
 judge_app.command("agree")(people.agree)
+app.command("train")(train_cli.train)
+app.command("recipes")(train_cli.recipes)
 app.command("calibrate")(people.calibrate)
 app.command("plan")(people.plan)
 app.command("general")(general.general)

@@ -15,29 +15,63 @@ from pydantic import BaseModel, ValidationError
 from coursecorrect.errors import UserError
 from coursecorrect.types import Record
 
+Command = Callable[..., None]
+Base = Callable[[str], dict[str, Any]]
+"""From the name of a recipe to its settings, nested as the record has them."""
 
-def with_settings(record: type[Record]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+
+def with_settings(
+    record: type[Record], recipes: Base | None = None
+) -> Callable[[Command], Command]:
     """Give a command one flag for each field of ``record`` (nested records are flattened).
 
-    The command receives the assembled record as its first argument.
+    The command receives the assembled record as its first argument. With ``recipes`` it also takes
+    ``--recipe``, whose settings hold where no flag says otherwise.
     """
     fields = _flatten(record)
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Command) -> Command:
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         flags = [_parameter(name, annotation, info) for name, _, annotation, info in fields]
+        extra = [] if recipes is None else [_CONTEXT, _RECIPE]
 
         def run(**values: Any) -> None:
             mine = {p.name: values.pop(p.name) for p in own}
-            command(_assemble(record, fields, values), **mine)
+            chosen: dict[str, Any] = {}
+            if recipes is not None and (recipe := values.pop("recipe")) is not None:
+                chosen = recipes(recipe)
+                context = values["context"]
+                values = {name: v for name, v in values.items() if _is_given(context, name)}
+            values.pop("context", None)
+            command(_assemble(record, fields, values, chosen), **mine)
 
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *flags]]
+        parameters = [
+            p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own, *extra, *flags]
+        ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         return run
 
     return decorate
+
+
+_CONTEXT = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+_RECIPE = inspect.Parameter(
+    "recipe",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        str | None,
+        typer.Option("--recipe", help="A recipe ('c2 recipes') or a YAML file; flags override it."),
+    ],
+)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Does the flag stand on the command line?"""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _flatten(
@@ -79,9 +113,12 @@ def _plain(annotation: Any) -> Any:
     return annotation
 
 
-def _assemble(record: type[Record], fields: Any, values: dict[str, Any]) -> Record:
-    nested: dict[str, Any] = {}
+def _assemble(
+    record: type[Record], fields: Any, values: dict[str, Any], nested: dict[str, Any]
+) -> Record:
     for name, path, annotation, _ in fields:
+        if name not in values:
+            continue
         place = nested
         for part in path[:-1]:
             place = place.setdefault(part, {})

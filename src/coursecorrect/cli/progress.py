@@ -94,7 +94,15 @@ def eval_line(progress: EvalProgress) -> str:
 
 
 def train_line(stage: str, log: Mapping[str, float]) -> str:
-    """The stage and its loss; how unlikely the first token of a correction still is (nats)."""
-    names = {"loss": "loss", "harmful/turn_nll": "turn", "benign/divergence": "drift"}
+    """The stage and its loss; how unlikely the first token of a correction still is (nats).
+
+    ``held out`` is the share of validation pairs that are put in the right order.
+    """
+    names = {
+        "loss": "loss",
+        "harmful/turn_nll": "turn",
+        "benign/divergence": "drift",
+        "validation/accuracy": "held out",
+    }
     shown = [f"{label} {log[key]:.2f}" for key, label in names.items() if key in log]
     return "  ".join([stage, *shown])

@@ -9,42 +9,55 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from datasets import Dataset
 from torch import Tensor
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DPOTrainer
 
 from coursecorrect.train.groups import TokenGroup, decision_weights
-from coursecorrect.train.losses import hold_loss, likelihood_loss, pair_margins, sigmoid_loss
+from coursecorrect.train.losses import (
+    hold_loss,
+    likelihood_loss,
+    pair_margins,
+    preference_loss,
+)
 from coursecorrect.train.packing import Layout, pack, spread
+from coursecorrect.train.recipe import Loss
 
 
 @dataclass
 class GroupedConfig(DPOConfig):
     """TRL's settings and those of the groups."""
 
+    loss: Loss = "sigmoid"
+    length_normalised: bool = False
+    preference_weight: float = 1.0
     likelihood_weight: float = 1.0
     hold_weight: float = 1.0
     packed: bool = True
 
 
-def to_dataset(groups: Sequence[TokenGroup], reference: dict[str, list[float]]) -> Dataset:
+def to_dataset(
+    groups: Sequence[TokenGroup], reference: dict[str, list[float]], *, unmasked: bool = False
+) -> Dataset:
     """One row a group.
 
     Args:
         groups: in the order of training.
         reference: log-probability of each response under the start, of the harmful groups; the
             trainer reads harmless text at the start anyway, for the divergence.
+        unmasked: the likelihood term covers the text before the cuts too.
     """
     return Dataset.from_list(
         [
             {
                 **asdict(g),
-                "weights": decision_weights(g),
+                "weights": decision_weights(g, unmasked=unmasked),
                 "reference": reference[g.id] if g.harmful else [],
             }
             for g in groups
@@ -68,7 +81,7 @@ class GroupedDPOTrainer(DPOTrainer):
         return dataset  # token ids already
 
     def _set_signature_columns_if_needed(self) -> None:
-        names = ("id", "pair_key", "harmful", "prompt_ids", "responses", "learn_from", "pairs")
+        names = [field.name for field in fields(TokenGroup)]
         self._signature_columns = [*names, "weights", "reference"]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
@@ -79,29 +92,40 @@ class GroupedDPOTrainer(DPOTrainer):
     def _group_loss(self, model: Any, row: dict[str, Any]) -> Tensor:
         group = as_group(row)
         layout = lay_out(group, packed=self.args.packed)
+        # Where the start lies in pieces on all processes, each must read it whenever one does.
+        before = self._before(layout) if not group.harmful or self.is_fsdp_enabled else None
         found = next_token_log_probs(model, layout)
         tokens = of_responses(found, layout)
-        if group.harmful:
-            term = self.args.likelihood_weight * self._likelihood(tokens, row["weights"])
+        if before is None or group.harmful:
+            term = self.args.likelihood_weight * self._likelihood(tokens, group, row["weights"])
             reference = found.new_tensor(row["reference"])
         else:
-            before = self._before(layout)
             term = self.args.hold_weight * self._divergence(found, before, layout)
             reference = torch.stack([t.sum() for t in of_responses(before, layout)])
-        margins = pair_margins(torch.stack([t.sum() for t in tokens]) - reference, group.pairs)
+        log_ratios = torch.stack([t.sum() for t in tokens]) - reference
+        if self.args.length_normalised:
+            log_ratios = log_ratios / log_ratios.new_tensor([len(t) for t in tokens])
+        margins = pair_margins(log_ratios, group.pairs)
         kind = "harmful" if group.harmful else "benign"
         self._note(f"{kind}/margin", margins.mean())
         self._note(f"{kind}/accuracy", (margins > 0).float().mean())
-        loss: Tensor = sigmoid_loss(margins, self.beta) + term
+        preference = preference_loss(
+            self.args.loss, log_ratios, group.pairs, group.pair_weights, self.beta
+        )
+        loss: Tensor = self.args.preference_weight * preference + term
         return loss
 
-    def _likelihood(self, tokens: Sequence[Tensor], rows: Sequence[Sequence[float]]) -> Tensor:
+    def _likelihood(
+        self, tokens: Sequence[Tensor], group: TokenGroup, rows: Sequence[Sequence[float]]
+    ) -> Tensor:
         weights = [t.new_tensor(w) for t, w in zip(tokens, rows, strict=True)]
-        learned = [i for i, w in enumerate(weights) if w.any()]
-        loss = likelihood_loss([tokens[i] for i in learned], [weights[i] for i in learned])
-        turns = torch.stack([tokens[i][weights[i] == 1].mean() for i in learned])
+        turns = {i: s for i, s in enumerate(group.learn_from) if s is not None and s < len(rows[i])}
+        loss = likelihood_loss([tokens[i] for i in turns], [weights[i] for i in turns])
         self._note("harmful/nll", loss)
-        self._note("harmful/turn_nll", -turns.mean())
+        self._note(
+            "harmful/turn_nll",
+            -torch.stack([tokens[i][start] for i, start in turns.items()]).mean(),
+        )
         return loss
 
     def _before(self, layout: Layout) -> Tensor:
@@ -123,6 +147,14 @@ class GroupedDPOTrainer(DPOTrainer):
         with self.accelerator.unwrap_model(self.model).disable_adapter():
             yield self.model
 
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """TRL's, with the figures of all processes."""
+        mode = "train" if self.model.training else "eval"
+        shares = gather_object([dict(self._metrics[mode])])
+        for name in {name for share in shares for name in share}:
+            self._metrics[mode][name] = [v for share in shares for v in share.get(name, [])]
+        super().log(logs, start_time)
+
     def _note(self, name: str, value: Tensor) -> None:
         mode = "train" if self.model.training else "eval"
         self._metrics[mode][name].append(value.item())
@@ -138,6 +170,7 @@ def as_group(row: dict[str, Any]) -> TokenGroup:
         responses=tuple(tuple(r) for r in row["responses"]),
         learn_from=tuple(row["learn_from"]),
         pairs=tuple((better, worse) for better, worse in row["pairs"]),
+        pair_weights=tuple(row["pair_weights"]),
     )
 
 

@@ -27,6 +27,7 @@ class TokenGroup:
         learn_from: in a harmful group, the index of the first token after the cut of each response
             that is the better one of a pair; else None.
         pairs: (better, worse) as indices into ``responses``.
+        pair_weights: how much each pair counts.
     """
 
     id: str
@@ -36,25 +37,58 @@ class TokenGroup:
     responses: tuple[tuple[int, ...], ...]
     learn_from: tuple[int | None, ...]
     pairs: tuple[tuple[int, int], ...]
+    pair_weights: tuple[float, ...]
+
+
+PrincipleWeights = tuple[float, float, float]
+"""Weight of a pair by its principle: 0 (harmless groups), 1 and 2."""
+ALIKE: PrincipleWeights = (1.0, 1.0, 1.0)
 
 
 def token_groups(
-    tokenizer: Any, rows: Sequence[dict[str, Any]], chat: ChatSettings, max_length: int
+    tokenizer: Any,
+    rows: Sequence[dict[str, Any]],
+    chat: ChatSettings,
+    max_length: int,
+    principles: PrincipleWeights = ALIKE,
 ) -> list[TokenGroup]:
     """The groups of preference pairs, in the order of their first pair.
 
+    A pair counts as its row's ``weight`` times the weight of its principle; one that counts
+    nothing is left out, so that its responses are not learnt from either.
+
     Raises:
         DataError: a response is longer than ``max_length`` tokens (it is never truncated: that
-            would cut the correction off).
+            would cut the correction off), or no pair of a group has a weight.
     """
     members: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        members.setdefault(row["group"], []).append(row)
-    return [_group(tokenizer, key, group, chat, max_length) for key, group in members.items()]
+        counted = members.setdefault(row["group"], [])
+        if _weight(row, principles) > 0:
+            counted.append(row)
+    bare = next((key for key, counted in members.items() if not counted), None)
+    if bare is not None:
+        raise DataError(
+            f"group {bare}: no pair of it has a weight above 0; raise --principle-1-weight or "
+            "--principle-2-weight, or leave the group out"
+        )
+    return [
+        _group(tokenizer, key, group, chat, max_length, principles)
+        for key, group in members.items()
+    ]
+
+
+def _weight(row: dict[str, Any], principles: PrincipleWeights) -> float:
+    return float(row["weight"] * principles[row["principle"]])
 
 
 def _group(
-    tokenizer: Any, key: str, rows: Sequence[dict[str, Any]], chat: ChatSettings, max_length: int
+    tokenizer: Any,
+    key: str,
+    rows: Sequence[dict[str, Any]],
+    chat: ChatSettings,
+    max_length: int,
+    principles: PrincipleWeights,
 ) -> TokenGroup:
     harmful = bool(rows[0]["harmful"])
     request = rows[0]["prompt"][-1]["content"]
@@ -87,6 +121,7 @@ def _group(
         pairs=tuple(
             (ranks.index(row["rank_chosen"]), ranks.index(row["rank_rejected"])) for row in rows
         ),
+        pair_weights=tuple(_weight(row, principles) for row in rows),
     )
 
 
@@ -112,15 +147,19 @@ def _response(
     return ids[len(prompt_ids) :], max(0, first - len(prompt_ids))
 
 
-def decision_weights(group: TokenGroup) -> list[list[float]]:
+def decision_weights(group: TokenGroup, *, unmasked: bool = False) -> list[list[float]]:
     """Weight of each token in the likelihood term: 0 up to the cut, then 1 / (1 + distance).
 
     Whether a model turns is decided by the first token after the cut; the fortieth is wording,
     and with equal weights the wording, which differs in every group, drowns the decision.
+
+    Args:
+        unmasked: 1 up to the cut instead, which teaches to begin; a rival to compare with.
     """
+    before = 1.0 if unmasked else 0.0
     return [
         [0.0] * len(response)
         if start is None
-        else [0.0] * start + [1 / (1 + i) for i in range(len(response) - start)]
+        else [before] * start + [1 / (1 + i) for i in range(len(response) - start)]
         for response, start in zip(group.responses, group.learn_from, strict=True)
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 
 import torch
 from torch import Tensor
@@ -72,6 +73,16 @@ def pack(group: TokenGroup) -> Layout:
         visible=_ancestors(parents)[None],
         paths=tuple(paths),
     )
+
+
+def packed_length(group: TokenGroup) -> int:
+    """How many positions ``pack`` gives the group, without laying it out."""
+    ordered = sorted(group.responses)
+    shared = sum(
+        sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(*two, strict=False)))
+        for two in pairwise(ordered)
+    )
+    return len(group.prompt_ids) - 1 + sum(map(len, ordered)) - shared
 
 
 def spread(group: TokenGroup) -> Layout:

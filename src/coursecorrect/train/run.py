@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from coursecorrect import store
 from coursecorrect.chat import ChatSettings
-from coursecorrect.errors import DataError, RunError
-from coursecorrect.models import LoadedModel, load, resolve, revision
+from coursecorrect.errors import DataError, RunError, UserError
+from coursecorrect.models import LoadedModel, load, load_tokenizer, resolve, revision
 from coursecorrect.train.groups import TokenGroup, token_groups
 from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.types import settings_hash
@@ -32,30 +33,39 @@ NEEDED = (
     "group",
     "pair_key",
     "rank_chosen",
+    "rank_rejected",
     "harmful",
+    "principle",
+    "weight",
 )
+Split = Literal["train", "validation"]
 
 
-def read_pairs(source: Path) -> list[dict[str, Any]]:
-    """The pairs to train on: of a synthesis folder, or of a JSONL or Parquet file.
+def read_pairs(source: Path, split: Split = "train") -> list[dict[str, Any]]:
+    """The pairs of a synthesis folder, or of a JSONL or Parquet file, which is all to train on.
+
+    The validation split may be empty.
 
     Raises:
         DataError: no such file, a row lacks a field (names file:line), or the data is an audit.
     """
     pairs = []
-    for where, row in _rows(source):
+    for where, row in _rows(source, split):
         missing = [field for field in NEEDED if field not in row]
         if missing:
             raise DataError(f"{where}: field {missing[0]!r} is missing; make it with 'c2 synth'")
         pairs.append(row)
-    if not pairs:
+    if not pairs and split == "train":
         raise DataError(f"{source} holds no pairs; make some with 'c2 synth'")
     return pairs
 
 
-def _rows(source: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    files = sorted(source.glob("data/train-*.parquet")) if source.is_dir() else [source]
-    if not files:
+def _rows(source: Path, split: Split) -> Iterator[tuple[str, dict[str, Any]]]:
+    if source.is_dir():
+        files = sorted(source.glob(f"data/{split}-*.parquet"))
+    else:
+        files = [source] if split == "train" else []
+    if not files and split == "train":
         raise DataError(f"{source} is not a finished synthesis folder: it has no data/train-*")
     for file in files:
         if file.suffix == ".parquet":
@@ -81,6 +91,25 @@ def _parquet_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     yield from ((f"{file}:{number}", row) for number, row in enumerate(table.to_pylist(), 1))
 
 
+def plan(settings: TrainSettings, source: Path) -> dict[str, int]:
+    """What a training would go through, counted without loading the model's weights."""
+    from coursecorrect.train.packing import packed_length
+
+    tokenizer = load_tokenizer(settings.model).tokenizer
+    groups = _tokenised(settings, tokenizer, read_pairs(source))
+    return {
+        "groups": len(groups),
+        "harmful groups": sum(group.harmful for group in groups),
+        "pairs": sum(len(group.pairs) for group in groups),
+        "validation groups": len({row["group"] for row in read_pairs(source, "validation")}),
+        "tokens an epoch, packed": sum(packed_length(group) for group in groups),
+        "longest prompt with response": max(
+            len(group.prompt_ids) + max(map(len, group.responses)) for group in groups
+        ),
+        "steps": math.ceil(settings.epochs * len(groups) / settings.batch_size),
+    }
+
+
 def train(
     settings: TrainSettings,
     source: Path,
@@ -91,21 +120,38 @@ def train(
 ) -> Path:
     """Train a model; returns the folder of the finished model.
 
-    Writes ``run.json``, ``reference.jsonl``, ``log.jsonl`` and ``model/`` into ``folder``, with
-    LoRA also ``adapter/``; checkpoints stand in ``checkpoints/`` until the end. A finished run is
-    not trained again.
+    Writes ``run.json``, ``reference.jsonl``, ``log.jsonl``, ``validation.jsonl`` and ``model/``
+    into ``folder``, with LoRA also ``adapter/``; checkpoints stand in ``checkpoints/`` until the
+    end. A finished run is not trained again. Under ``accelerate launch`` every process calls this
+    and the first one alone writes and speaks.
     """
+    from coursecorrect.train.validation import choose
+
+    team = _team(settings)
+    _check_team(settings, team.num_processes)
+    if not team.is_main_process:
+        notice = progress = _unheard
     pairs = read_pairs(source)
-    store.open_run(folder, _run_settings(settings, pairs))
+    held_out = choose(read_pairs(source, "validation"))
+    with team.main_process_first():
+        store.open_run(folder, _run_settings(settings, pairs, held_out))
     finished = folder / "model"
     if (folder / "finished").exists():
         notice(f"{folder} is finished already; nothing to train")
         return finished
     loaded = load(settings.model)
-    chat = ChatSettings(settings.system, settings.template_args)
-    groups = token_groups(loaded.tokenizer, pairs, chat, settings.max_length)
-    reference, packed = _reference(settings, loaded.model, groups, folder, notice, progress)
-    trainer = _trainer(settings, folder, loaded, groups, reference, packed, progress)
+    groups = _tokenised(settings, loaded.tokenizer, pairs)
+    looked_at = _held_out_groups(settings, loaded.tokenizer, held_out)
+    reference, packed = _reference(
+        settings, loaded.model, groups, looked_at, folder, notice, progress
+    )
+    trainer = _trainer(settings, folder, loaded, groups, reference, packed)
+    if settings.lora_rank and trainer.is_fsdp_enabled:
+        raise UserError(
+            "--lora-rank needs no FSDP: launch with 'distributed_type: MULTI_GPU', where every "
+            "GPU holds the model and the adapter whole"
+        )
+    _add_callbacks(trainer, settings, folder, held_out, looked_at, reference, progress)
     checkpoint = _last_checkpoint(folder / "checkpoints")
     if checkpoint is not None:
         notice(f"going on from {checkpoint}")
@@ -122,17 +168,68 @@ def train(
                 f"the disk is full while writing {folder}; free space, run again"
             ) from error
         raise
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    store.write_text(folder / "finished", "")
+    if trainer.accelerator.is_main_process:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        store.write_text(folder / "finished", "")
     return finished
 
 
-def _run_settings(settings: TrainSettings, pairs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _team(settings: TrainSettings) -> Any:
+    """The processes of ``accelerate launch``, or this one alone."""
+    import torch
+    from accelerate import PartialState
+
+    return PartialState(cpu=settings.model.device == "cpu" or not torch.cuda.is_available())
+
+
+def _unheard(*_: object) -> None:
+    """One process of a team speaks."""
+
+
+def _check_team(settings: TrainSettings, processes: int) -> None:
+    if settings.batch_size % processes:
+        raise UserError(
+            f"--batch-size {settings.batch_size} cannot be shared by {processes} processes; "
+            f"give a multiple of {processes}"
+        )
+
+
+def _tokenised(
+    settings: TrainSettings, tokenizer: Any, pairs: Sequence[dict[str, Any]]
+) -> list[TokenGroup]:
+    """The groups to train on.
+
+    Raises:
+        UserError: the pairs have weights, which a listwise loss cannot heed.
+    """
+    chat = ChatSettings(settings.system, settings.template_args)
+    groups = token_groups(tokenizer, pairs, chat, settings.max_length, settings.principles)
+    if settings.loss == "listwise" and any(len(set(g.pair_weights)) > 1 for g in groups):
+        raise UserError(
+            "--loss listwise ranks whole lists and takes no weights of pairs; make the data "
+            "without --weights, and leave the weights of the principles at 0 or 1"
+        )
+    return groups
+
+
+def _held_out_groups(
+    settings: TrainSettings, tokenizer: Any, rows: Sequence[dict[str, Any]]
+) -> list[TokenGroup]:
+    chat = ChatSettings(settings.system, settings.template_args)
+    return token_groups(tokenizer, rows, chat, settings.max_length)
+
+
+def _run_settings(
+    settings: TrainSettings,
+    pairs: Sequence[dict[str, Any]],
+    held_out: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
     names = ("coursecorrect", "torch", "transformers", "trl", "peft", "accelerate")
     return {
         "kind": "train",
         "settings": settings.model_dump(mode="json"),
         "pairs_hash": settings_hash([pair["id"] for pair in pairs]),
+        "validation_hash": settings_hash([pair["id"] for pair in held_out]),
         "model_revision": revision(resolve(settings.model.model)),
         "versions": {name: version(name) for name in names},
     }
@@ -142,32 +239,40 @@ def _reference(
     settings: TrainSettings,
     model: Any,
     groups: Sequence[TokenGroup],
+    looked_at: Sequence[TokenGroup],
     folder: Path,
     notice: store.Notice,
     progress: Progress,
 ) -> tuple[dict[str, list[float]], bool]:
-    """Log-probabilities of the harmful groups before training; can groups be packed?"""
+    """Log-probabilities before training; can groups be packed?
+
+    Of the harmful groups and those of the validation: the trainer reads harmless ones at the
+    start anyway. Each process of a team scores its share into a file of its own.
+    """
     import torch
+    from accelerate import PartialState
 
     from coursecorrect.train.grouped import can_pack, log_probs
 
     # The longest group: a sliding window shows itself on no other.
-    packed = can_pack(model, max(groups, key=lambda g: sum(map(len, g.responses))))
+    packed = can_pack(model, max([*groups, *looked_at], key=lambda g: sum(map(len, g.responses))))
     if not packed:
         notice("the model's attention takes no tree mask: responses are trained one by one")
-    harmful = [group for group in groups if group.harmful]
-    if not harmful:
-        return {}, packed
-    path = folder / "reference.jsonl"
-    log = store.BlockLog(path, "group", 1, notice)
+    team = PartialState()
+    wanted = [group for group in groups if group.harmful] + list(looked_at)
+    mine = wanted[team.process_index :: team.num_processes]
+    name = f"reference-{team.process_index}.jsonl" if team.process_index else "reference.jsonl"
+    log = store.BlockLog(folder / name, "group", 1, notice)
     # In the precision of the training: the rounding of both sides then cancels.
     with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.bf16):
-        for done, group in enumerate(harmful, 1):
+        for done, group in enumerate(mine, 1):
             if group.id not in log.done:
                 found = log_probs(model, group, packed=packed)
                 log.append([{"group": group.id, "log_probs": found}])
-            progress("scoring", done, len(harmful), {})
-    return {row["group"]: row["log_probs"] for _, row in store.read_jsonl(path)}, packed
+            progress("scoring", done, len(mine), {})
+    team.wait_for_everyone()
+    rows = (row for path in folder.glob("reference*.jsonl") for _, row in store.read_jsonl(path))
+    return {row["group"]: row["log_probs"] for row in rows}, packed
 
 
 def _last_checkpoint(folder: Path) -> Path | None:
@@ -183,11 +288,10 @@ def _trainer(
     groups: Sequence[TokenGroup],
     reference: dict[str, list[float]],
     packed: bool,
-    progress: Progress,
 ) -> Any:
     import datasets
+    from accelerate import PartialState
     from peft import LoraConfig
-    from transformers import PrinterCallback
 
     from coursecorrect.train.grouped import (
         GroupedConfig,
@@ -201,7 +305,7 @@ def _trainer(
         output_dir=str(folder / "checkpoints"),
         # One group a forward pass: nothing is padded, and on CPU nothing is lost.
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=settings.batch_size,
+        gradient_accumulation_steps=settings.batch_size // PartialState().num_processes,
         num_train_epochs=1,  # the order holds every epoch
         train_sampling_strategy="sequential",
         learning_rate=settings.learning_rate,
@@ -209,6 +313,9 @@ def _trainer(
         warmup_steps=10,
         max_grad_norm=1.0,
         beta=settings.beta,
+        loss=settings.loss,
+        length_normalised=settings.length_normalised,
+        preference_weight=settings.preference_weight,
         likelihood_weight=settings.likelihood_weight,
         hold_weight=settings.hold_weight,
         packed=packed,
@@ -232,22 +339,49 @@ def _trainer(
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    trainer = GroupedDPOTrainer(
+    order = training_order(groups, settings.epochs, settings.seed)
+    return GroupedDPOTrainer(
         model=loaded.model,
         # An adapter is switched off to see the start; all weights need a second copy.
         ref_model=None if settings.lora_rank else load(settings.model).model,
         args=config,
-        train_dataset=to_dataset(training_order(groups, settings.epochs, settings.seed), reference),
+        train_dataset=to_dataset(order, reference, unmasked=settings.unmasked),
         processing_class=loaded.tokenizer,
         data_collator=collate,
         peft_config=lora if settings.lora_rank else None,
     )
+
+
+def _add_callbacks(
+    trainer: Any,
+    settings: TrainSettings,
+    folder: Path,
+    held_out: Sequence[dict[str, Any]],
+    looked_at: Sequence[TokenGroup],
+    reference: dict[str, list[float]],
+    progress: Progress,
+) -> None:
+    from transformers import PrinterCallback
+
+    from coursecorrect.train.validation import Validation
+
     trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(_progress_callback(folder, progress))
-    return trainer
+    validation = Validation(
+        held_out,
+        looked_at,
+        reference,
+        folder / "validation.jsonl",
+        every=settings.eval_steps,
+        packed=trainer.args.packed,
+        length_normalised=settings.length_normalised,
+        bf16=settings.bf16,
+    )
+    if looked_at:
+        trainer.add_callback(validation)
+    trainer.add_callback(_progress_callback(folder, progress, validation.latest))
 
 
-def _progress_callback(folder: Path, progress: Progress) -> Any:
+def _progress_callback(folder: Path, progress: Progress, latest: dict[str, float]) -> Any:
     from transformers import TrainerCallback
 
     class Report(TrainerCallback):
@@ -257,11 +391,12 @@ def _progress_callback(folder: Path, progress: Progress) -> Any:
             self.last: dict[str, float] = {}
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            progress("training", state.global_step, state.max_steps, self.last)
+            progress("training", state.global_step, state.max_steps, self.last | latest)
 
         def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.last = {k: v for k, v in state.log_history[-1].items() if isinstance(v, float)}
-            store.write_jsonl(folder / "log.jsonl", state.log_history)
+            if state.is_world_process_zero:
+                store.write_jsonl(folder / "log.jsonl", state.log_history)
 
     return Report()
 
@@ -286,12 +421,17 @@ def blend(model: Any, start: Any | None, start_share: float) -> None:
 
 
 def _save(trainer: Any, folder: Path, loaded: LoadedModel) -> None:
-    model = trainer.model
+    # The weights may be in pieces: all processes bring theirs, the first one writes.
+    weights = trainer.accelerator.get_state_dict(trainer.model)
+    if not trainer.accelerator.is_main_process:
+        return
+    model = trainer.accelerator.unwrap_model(trainer.model)
     if hasattr(model, "merge_and_unload"):
         for config in model.peft_config.values():
             config.base_model_name_or_path = loaded.name
         model.save_pretrained(folder / "adapter")
         loaded.tokenizer.save_pretrained(folder / "adapter")
         model = model.merge_and_unload()
-    model.save_pretrained(folder / "model")
+        weights = model.state_dict()
+    model.save_pretrained(folder / "model", state_dict=weights)
     loaded.tokenizer.save_pretrained(folder / "model")
