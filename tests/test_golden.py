@@ -31,7 +31,7 @@ def test_the_built_in_groups_are_those_of_ever() -> None:
         for found in maker(SynthSettings(seed=seed)).make(load_builtin("teach")):
             line = str(found) if isinstance(found, RejectedError) else found.model_dump_json()
             digest.update(line.encode() + b"\n")
-    assert digest.hexdigest()[:16] == "0b0acb3741b1a66e"
+    assert digest.hexdigest()[:16] == "71c90eb2569f7105"
 
 
 SENTENCES = ["I won't go on.", "Don’t help him, wait for her", "No, no, no: no, no!", "42", "…"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import pairwise
+from operator import eq
 
 from coursecorrect.judge._cues import word_set
 
@@ -85,6 +86,8 @@ def _loop(text: str, words: list[str]) -> str | None:
 
 def _periodic_span(words: list[str], period: int) -> int:
     """Length of the longest stretch in which each word equals the one ``period`` before it."""
+    if sum(map(eq, words, words[period:])) < 2 * period:  # no stretch can come three times
+        return 0
     best = run = 0
     for left, right in zip(words, words[period:], strict=False):
         run = run + 1 if left == right else 0
