@@ -102,6 +102,5 @@ def test_packed_and_grouped_are_trl_on_the_embedded_model(
         loss, found = loss_and_gradient(trainer, [collate([trainer.train_dataset[0]])])
         difference = torch.stack([(a - b).norm() for a, b in zip(found, gradient, strict=True)])
         size = torch.stack([b.norm() for b in gradient]).norm()
-        print(packed, theirs, loss, wanted, loss / wanted - 1, float(difference.norm() / size))
         assert loss == pytest.approx(wanted, rel=1e-4)
         assert float(difference.norm() / size) < 1e-4

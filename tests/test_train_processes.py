@@ -88,7 +88,6 @@ def test_two_processes_end_where_one_does(
     assert one.keys() == two.keys()
     moved = max(float((one[name] - start[name]).abs().max()) for name in one)
     apart = max(float((one[name] - two[name]).abs().max()) for name in one)
-    print(kind, "moved", moved, "apart", apart)
     assert apart < 0.01 * moved
     logs = [first_of(tmp_path / name / "log.jsonl") for name in ("one", "two")]
     figures = [first_of(tmp_path / name / "validation.jsonl")["all"] for name in ("one", "two")]
