@@ -108,7 +108,7 @@ def _reply(
             pad_token_id=tokenizer.eos_token_id,
         )
     new = out[0, len(ids) :].tolist()
-    ended = len(new) < max_new_tokens
+    ended = len(new) < max_new_tokens or new[-1] == tokenizer.eos_token_id
     return tokenizer.decode(new, skip_special_tokens=True).strip(), ended
 
 
