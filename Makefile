@@ -20,6 +20,7 @@ test-slow: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/eval_speed.py
 	$(BIN)/python benchmarks/train_speed.py
+	$(BIN)/python benchmarks/synth_scale.py
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/judge_attacks.py
 
