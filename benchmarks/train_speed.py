@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -40,21 +43,34 @@ from coursecorrect.train.groups import token_groups
 from coursecorrect.train.packing import pack, spread
 from coursecorrect.train.run import read_pairs
 
+PAIRS = 15
+"""Pairs of a group."""
+
 
 def main() -> None:
+    """Run the benchmark; the last line is one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two groups instead of six")
     parser.add_argument("--batch", type=int, default=4, help="pairs a forward pass for TRL")
+    parser.add_argument("--peak", help=argparse.SUPPRESS)  # a process of its own, for its memory
     arguments = parser.parse_args()
-    count = 2 if arguments.quick else 6
     keep_freed_memory()
+    if arguments.peak:
+        print(_peak_of_one_step(arguments.peak))
+        return
+    count = 2 if arguments.quick else 6
     with tempfile.TemporaryDirectory() as place:
         rows = _pairs(Path(place), count)
-        contenders, tokens = _contenders(rows, Path(place), arguments.batch)
+        contenders = {n: _contender(n, rows, Path(place), arguments.batch) for n in CONTENDERS}
+        tokens = _tokens(rows)
         seconds = _race(contenders, count)
+    del contenders
     medians = {name: statistics.median(taken) for name, taken in seconds.items()}
     for name, median in medians.items():
         print(f"{name:16} {median:7.2f} s a group   {tokens[name]:8.0f} tokens through the model")
+    peaks = {name: _peak(name) for name in ("trl", "packed")}
+    for name, peak in peaks.items():
+        print(f"{name:16} {peak / 2**20:7.2f} GiB at most, {PAIRS} pairs in flight")
     print(
         json.dumps(
             {
@@ -62,10 +78,25 @@ def main() -> None:
                 "packed": round(medians["trl"] / medians["packed"], 2),
                 "grouped_precomputed": round(medians["trl_precomputed"] / medians["grouped"], 2),
                 "packed_precomputed": round(medians["trl_precomputed"] / medians["packed"], 2),
+                "memory_ratio": round(peaks["packed"] / peaks["trl"], 3),
                 "groups": count,
             }
         )
     )
+
+
+def _peak(name: str) -> int:
+    """Largest resident size of a process that takes one step with all pairs in flight, in KiB."""
+    command = [sys.executable, __file__, "--peak", name]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return int(done.stdout.split()[-1])
+
+
+def _peak_of_one_step(name: str) -> int:
+    with tempfile.TemporaryDirectory() as place:
+        rows = _pairs(Path(place), 1)
+        _contender(name, rows, Path(place), PAIRS)[0]()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _pairs(place: Path, count: int) -> list[dict[str, Any]]:
@@ -74,12 +105,13 @@ def _pairs(place: Path, count: int) -> list[dict[str, Any]]:
     return read_pairs(place / "pairs")
 
 
-def _contenders(
-    rows: list[dict[str, Any]], place: Path, batch: int
-) -> tuple[dict[str, list[Callable[[], Any]]], dict[str, float]]:
-    """For each name one function a group that takes an optimiser step on it."""
-    loaded = load(ModelSettings())
-    groups = token_groups(loaded.tokenizer, rows, ChatSettings(), 1024)
+CONTENDERS = ("trl", "trl_precomputed", "grouped", "packed")
+
+
+def _contender(
+    name: str, rows: list[dict[str, Any]], place: Path, batch: int
+) -> list[Callable[[], Any]]:
+    """One function a group that takes an optimiser step on it."""
     shared: dict[str, Any] = {
         "bf16": False,
         "use_cpu": True,
@@ -88,56 +120,66 @@ def _contenders(
         "max_length": None,
         "beta": 0.1,
         "disable_tqdm": True,
+        "output_dir": str(place / name),
     }
-    found: dict[str, list[Callable[[], Any]]] = {}
-    for name in ("trl", "trl_precomputed"):
-        trainer = DPOTrainer(
-            model=load(ModelSettings()).model,
-            args=DPOConfig(
-                output_dir=str(place / name),
-                per_device_train_batch_size=batch,
-                precompute_ref_log_probs=name == "trl_precomputed",
-                **shared,
-            ),
-            train_dataset=Dataset.from_list(
-                [{k: row[k] for k in ("prompt", "chosen", "rejected")} for row in rows]
-            ),
-            processing_class=loaded.tokenizer,
-        )
-        found[name] = [
-            _step(trainer, list(_batches(trainer, start, batch)))
-            for start in range(0, len(rows), 15)
-        ]
-    for name in ("grouped", "packed"):
-        packed = name == "packed"
-        reference = {g.id: log_probs(loaded.model, g, packed=packed) for g in groups}
-        ours = GroupedDPOTrainer(
-            model=load(ModelSettings()).model,
-            ref_model=loaded.model,
-            args=GroupedConfig(
-                output_dir=str(place / name), packed=packed, likelihood_weight=0.0, **shared
-            ),
-            train_dataset=to_dataset(groups, reference),
-            processing_class=loaded.tokenizer,
-            data_collator=collate,
-        )
-        found[name] = [_step(ours, [collate([row])]) for row in ours.train_dataset]
+    return (_trl if name.startswith("trl") else _ours)(name, rows, batch, shared)
+
+
+def _trl(
+    name: str, rows: list[dict[str, Any]], batch: int, shared: dict[str, Any]
+) -> list[Callable[[], Any]]:
+    loaded = load(ModelSettings())
+    trainer = DPOTrainer(
+        model=loaded.model,
+        args=DPOConfig(
+            per_device_train_batch_size=batch,
+            precompute_ref_log_probs=name == "trl_precomputed",
+            **shared,
+        ),
+        train_dataset=Dataset.from_list(
+            [{k: row[k] for k in ("prompt", "chosen", "rejected")} for row in rows]
+        ),
+        processing_class=loaded.tokenizer,
+    )
+    starts = range(0, len(rows), PAIRS)
+    return [_step(trainer, list(_batches(trainer, start, batch))) for start in starts]
+
+
+def _ours(
+    name: str, rows: list[dict[str, Any]], _: int, shared: dict[str, Any]
+) -> list[Callable[[], Any]]:
+    loaded, packed = load(ModelSettings()), name == "packed"
+    groups = token_groups(loaded.tokenizer, rows, ChatSettings(), 1024)
+    reference = {g.id: log_probs(loaded.model, g, packed=packed) for g in groups}
+    trainer = GroupedDPOTrainer(
+        model=load(ModelSettings()).model,
+        ref_model=loaded.model,
+        args=GroupedConfig(packed=packed, likelihood_weight=0.0, **shared),
+        train_dataset=to_dataset(groups, reference),
+        processing_class=loaded.tokenizer,
+        data_collator=collate,
+    )
+    return [_step(trainer, [collate([row])]) for row in trainer.train_dataset]
+
+
+def _tokens(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Tokens that go through a model for a group, the reference's too where it reads them."""
+    groups = token_groups(load(ModelSettings()).tokenizer, rows, ChatSettings(), 1024)
     both_ways = sum(
-        2 * 15 * len(g.prompt_ids) + sum(len(g.responses[i]) for pair in g.pairs for i in pair)
+        2 * PAIRS * len(g.prompt_ids) + sum(len(g.responses[i]) for pair in g.pairs for i in pair)
         for g in groups
     )
-    tokens = {
+    return {
         "trl": 2 * both_ways / len(groups),
         "trl_precomputed": both_ways / len(groups),
         "grouped": statistics.mean(spread(g).ids.numel() for g in groups),
         "packed": statistics.mean(pack(g).ids.numel() for g in groups),
     }
-    return found, tokens
 
 
 def _batches(trainer: DPOTrainer, start: int, size: int) -> Any:
-    rows = [trainer.train_dataset[i] for i in range(start, start + 15)]
-    return (trainer.data_collator(rows[i : i + size]) for i in range(0, 15, size))
+    rows = [trainer.train_dataset[i] for i in range(start, start + PAIRS)]
+    return (trainer.data_collator(rows[i : i + size]) for i in range(0, PAIRS, size))
 
 
 def _step(trainer: Any, batches: list[Any]) -> Callable[[], None]:

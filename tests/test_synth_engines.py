@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -182,5 +183,27 @@ def test_a_killed_driver_goes_on_to_the_same_bytes(
         _, alive = psutil.wait_procs(left, timeout=30)
         assert not alive, "workers outlive their driver"
     assert not (tmp_path / "run" / "counts.json").exists()
+    with started(tmp_path, *options) as process:
+        assert finish(process, tmp_path) == undisturbed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "name"), KILLED)
+def test_twenty_kills_at_random_moments_change_nothing(
+    options: tuple[Any, ...], name: str, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    rng = random.Random(0)
+    moments = [(mark, rng.random() < 0.5) for mark in sorted(rng.sample(range(1, 58), 20))]
+    assert {driver for _, driver in moments} == {True, False}
+    while moments:
+        with started(tmp_path, *options) as process:
+            while moments:
+                shards, driver = moments.pop(0)
+                wait_for(process, tmp_path / "run", shards)
+                time.sleep(rng.uniform(0, 0.2))  # somewhere within the next shards
+                found = workers(process, name)
+                if driver or not found:
+                    break  # the driver is killed on the way out
+                rng.choice(found).kill()
     with started(tmp_path, *options) as process:
         assert finish(process, tmp_path) == undisturbed
