@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from servers import ChatServer, Server, running
 # Threads cost a tiny model far more than they give, most of all on a busy machine; child processes
 # read the same variables.
 os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1")
+
+C2 = Path(sys.executable).with_name("c2")
 
 CHATML = (
     "{% for message in messages %}"
@@ -206,3 +211,21 @@ def tree_bytes(folder: Path) -> dict[str, bytes]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+@contextmanager
+def started(arguments: list[Any], cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A running command; its stderr goes to ``stderr.txt``. It never outlives the test."""
+    with (cwd / "stderr.txt").open("wb") as errors:
+        process = subprocess.Popen(
+            [str(C2), *map(str, arguments)],
+            cwd=cwd,
+            env=os.environ.copy(),
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()

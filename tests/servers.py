@@ -22,7 +22,7 @@ def never(_request: str, _attempt: int) -> str | None:
     return None
 
 
-class _Local(ThreadingHTTPServer):
+class Local(ThreadingHTTPServer):
     daemon_threads = True
 
     @property
@@ -31,7 +31,7 @@ class _Local(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/v1"
 
 
-class Server(_Local):
+class Server(Local):
     """Answers completions; ``schedule`` names the fault of a request's n-th attempt, if any."""
 
     request_queue_size = 128
@@ -151,7 +151,7 @@ def text_of(seed: int, index: int) -> str:
 Mutate = Callable[[dict[str, Any], dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
-class ChatServer(_Local):
+class ChatServer(Local):
     """Renders with the model's template; ``mutate`` may spoil the answer to a body."""
 
     def __init__(self, tokenizer: Any) -> None:

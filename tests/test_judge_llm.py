@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from coursecorrect.judge import JudgeSettings, JudgeSetup, _prompt, get_judge
 from coursecorrect.judge._chat import Reply
 from coursecorrect.judge.llm import read_guide, read_plain
 from coursecorrect.types import Continuation, settings_hash
+from servers import Local, running
 
 KEY = "sk-judge-0123456789"
 INJECTIONS: list[str] = [
@@ -40,10 +41,9 @@ def guide_answer(verdict: str = "continued", **changed: Any) -> str:
     )
 
 
-class ChatServer(ThreadingHTTPServer):
+class ChatServer(Local):
     """Answers chats by ``script``; ``schedule`` names the fault of a request's n-th attempt."""
 
-    daemon_threads = True
     request_queue_size = 128
 
     def __init__(self) -> None:
@@ -55,10 +55,6 @@ class ChatServer(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.keys: set[str | None] = set()
         self.lock = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -105,12 +101,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with ChatServer() as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.02,))
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+    with running(ChatServer()) as found:
+        yield found
 
 
 def judge_at(

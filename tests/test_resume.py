@@ -1,39 +1,16 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import tree_bytes
+from conftest import started, tree_bytes
 
 ItemsFile = Callable[..., Path]
-C2 = Path(sys.executable).with_name("c2")
 DEADLINE = 240.0
-
-
-@contextmanager
-def started(arguments: list[Any], cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A running command; its stderr goes to ``stderr.txt``. It never outlives the test."""
-    with (cwd / "stderr.txt").open("wb") as errors:
-        process = subprocess.Popen(
-            [str(C2), *map(str, arguments)],
-            cwd=cwd,
-            env=os.environ.copy(),
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
 
 
 def finish(arguments: list[Any], cwd: Path) -> str:

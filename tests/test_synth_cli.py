@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +20,11 @@ import pytest
 import yaml
 from rich.console import Console
 
-from conftest import made_up_items, tree_bytes, write_rows
+from conftest import made_up_items, started, tree_bytes, write_rows
 from coursecorrect.errors import RunError
 from coursecorrect.report.groups import groups_view, parts_of
 from coursecorrect.shortcuts import shortcuts
+from coursecorrect.synth import SynthSettings
 from coursecorrect.synth.browse import (
     Wanted,
     draw_groups,
@@ -30,7 +32,9 @@ from coursecorrect.synth.browse import (
     lengths,
     open_data_set,
 )
+from coursecorrect.synth.card import command
 from coursecorrect.synth.export import export_pairs
+from coursecorrect.synth.filters import SeedSettings
 from coursecorrect.synth.push import push_data_set
 from coursecorrect.synth.run import read_groups
 from coursecorrect.types import RankedGroup
@@ -496,3 +500,22 @@ def test_push_without_a_network(folder: Path, tmp_path: Path) -> None:
     assert "--to: " in line
     line = fault("push", folder, "--to", "me/it", cwd=tmp_path, **(where | {"HF_HUB_OFFLINE": "1"}))
     assert "HF_HUB_OFFLINE" in line
+
+
+def test_the_card_names_a_command_that_a_shell_reads_back() -> None:
+    seeds = SeedSettings(columns={"request": "the question", "response": "1"})
+    settings = SynthSettings(data="my seeds.jsonl", jsonl=False, seeds=seeds)
+    assert shlex.split(command(settings)) == [
+        "c2", "synth", "--data", "my seeds.jsonl", "--column", "request=the question",
+        "--column", "response=1", "--no-jsonl",
+    ]  # fmt: skip
+
+
+def test_a_column_may_be_called_by_a_number(tmp_path: Path) -> None:
+    item = made_up_items(1, "teach")[0]
+    write_rows(tmp_path / "seeds.jsonl", [{"q": item["request"], "1": item["response"]}])
+    options = ["--column", "request=q", "--column", "response=1", "--no-benign", "--out", "run"]
+    arguments = ["synth", "--data", "seeds.jsonl", *options]
+    with started(arguments, tmp_path) as process:
+        assert process.wait(240) == 0, (tmp_path / "stderr.txt").read_text()
+    assert [group.request for group in read_groups(tmp_path / "run")] == [item["request"]]

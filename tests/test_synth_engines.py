@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from conftest import ALIKE, quiet, tree_bytes
+from conftest import ALIKE, quiet, started, tree_bytes
 from coursecorrect.errors import RunError
 from coursecorrect.synth import SynthSettings
 from coursecorrect.synth.engines import Engine, here, pool
@@ -24,7 +22,6 @@ from coursecorrect.synth.run import synthesize
 from coursecorrect.synth.tools import build_tools
 
 ItemsFile = Callable[..., Path]
-C2 = Path(sys.executable).with_name("c2")
 DEADLINE = 240.0
 LIMIT = 60
 """Seeds of each kind, in shards of three."""
@@ -97,23 +94,10 @@ def test_what_a_killed_process_was_writing_goes(items_file: ItemsFile, tmp_path:
     assert tree_bytes(tmp_path / "run") == whole
 
 
-@contextmanager
-def started(cwd: Path, *options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A synthesis on its way into ``run``; it never outlives the test."""
+def synthesis(cwd: Path, *options: Any) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """A synthesis on its way into ``run``."""
     command = ["synth", "--limit", LIMIT, "--shard-size", 3, *options, "--out", "run"]
-    with (cwd / "stderr.txt").open("wb") as errors:
-        process = subprocess.Popen(
-            [str(C2), *map(str, command)],
-            cwd=cwd,
-            env=os.environ.copy(),
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
+    return started(command, cwd)
 
 
 def finish(process: subprocess.Popen[bytes], cwd: Path) -> dict[str, bytes]:
@@ -145,7 +129,7 @@ def workers(process: subprocess.Popen[bytes], name: str) -> list[psutil.Process]
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     cwd = tmp_path_factory.mktemp("undisturbed")
-    with started(cwd, "--workers", 1) as process:
+    with synthesis(cwd, "--workers", 1) as process:
         return finish(process, cwd)
 
 
@@ -164,7 +148,7 @@ KILLED = [
 def test_a_killed_worker_changes_nothing(
     options: tuple[Any, ...], name: str, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
-    with started(tmp_path, *options) as process:
+    with synthesis(tmp_path, *options) as process:
         for shards in (3, 20):
             wait_for(process, tmp_path / "run", shards)
             workers(process, name)[0].kill()
@@ -176,14 +160,14 @@ def test_a_killed_driver_goes_on_to_the_same_bytes(
     options: tuple[Any, ...], name: str, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
     for shards in (3, 20):
-        with started(tmp_path, *options) as process:
+        with synthesis(tmp_path, *options) as process:
             wait_for(process, tmp_path / "run", shards)
             left = workers(process, name)
             assert left
         _, alive = psutil.wait_procs(left, timeout=30)
         assert not alive, "workers outlive their driver"
     assert not (tmp_path / "run" / "counts.json").exists()
-    with started(tmp_path, *options) as process:
+    with synthesis(tmp_path, *options) as process:
         assert finish(process, tmp_path) == undisturbed
 
 
@@ -196,7 +180,7 @@ def test_twenty_kills_at_random_moments_change_nothing(
     moments = [(mark, rng.random() < 0.5) for mark in sorted(rng.sample(range(1, 58), 20))]
     assert {driver for _, driver in moments} == {True, False}
     while moments:
-        with started(tmp_path, *options) as process:
+        with synthesis(tmp_path, *options) as process:
             while moments:
                 shards, driver = moments.pop(0)
                 wait_for(process, tmp_path / "run", shards)
@@ -205,5 +189,5 @@ def test_twenty_kills_at_random_moments_change_nothing(
                 if driver or not found:
                     break  # the driver is killed on the way out
                 rng.choice(found).kill()
-    with started(tmp_path, *options) as process:
+    with synthesis(tmp_path, *options) as process:
         assert finish(process, tmp_path) == undisturbed

@@ -145,14 +145,17 @@ def _parsed(name: str, annotation: Any, value: Any) -> Any:
             ) from error
         return parts if parts or _plain(annotation) is annotation else None
     if origin is dict:
-        return dict(_key_value(name, part) for part in value) or None
+        of = typing.get_args(_plain(annotation))[1]
+        return dict(_key_value(name, part, of) for part in value) or None
     return value
 
 
-def _key_value(name: str, text: str) -> tuple[str, Any]:
+def _key_value(name: str, text: str, of: Any) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     if not separator:
         raise UserError(f"--{name.removesuffix('s')}: expected KEY=VALUE, not {text!r}")
+    if of is str:  # a column may be called 1 or true
+        return key, value
     try:
         return key, json.loads(value)
     except json.JSONDecodeError:

@@ -5,6 +5,7 @@ Its front matter tells the Hub and ``datasets.load_dataset`` which files are whi
 
 from __future__ import annotations
 
+import shlex
 from importlib import resources
 from typing import Any
 
@@ -65,10 +66,11 @@ def _flag(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return flag if value else flag.replace("--", "--no-", 1)
     if isinstance(value, dict):
-        return " ".join(f"{flag.removesuffix('s')} {k}={v}" for k, v in value.items())
+        pairs = (shlex.quote(f"{k}={v}") for k, v in value.items())
+        return " ".join(f"{flag.removesuffix('s')} {pair}" for pair in pairs)
     if isinstance(value, list):
         value = ",".join(map(str, value))
-    return f"{flag} {value}"
+    return f"{flag} {shlex.quote(str(value))}"
 
 
 def _front_matter(counts: dict[str, Any], splits: list[str]) -> dict[str, Any]:

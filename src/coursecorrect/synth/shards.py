@@ -104,11 +104,11 @@ class ShardMaker:
         self.settings, self.layout, self.stamp = settings, Layout(folder), stamp
         self._build = tools
         self._tools = mine
-        self.tick: Callable[[int], None] = _unheard
+        self.tick: Callable[[int], None] = unheard
         """Called with the seeds of the shard that are done; stays behind in this process."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_tools": None, "tick": _unheard}
+        return self.__dict__ | {"_tools": None, "tick": unheard}
 
     def __call__(self, shard: int) -> dict[str, Any]:
         """Make a shard, or read of a finished one what was made; returns its counts."""
@@ -156,7 +156,7 @@ class ShardMaker:
             {item.id: maker.opener(item) for item in taught},
             tools.own.load(),
             tools.judge,
-            store.BlockLog(log, "item_id", 1, _unheard),
+            store.BlockLog(log, "item_id", 1, unheard),
             seed=self.settings.seed,
             progress=lambda done, _: self.tick(done),
         )
@@ -165,7 +165,7 @@ class ShardMaker:
         self, shard: int, items: Sequence[Item], maker: GroupMaker, answers: dict[str, str]
     ) -> tuple[list[RankedGroup], list[dict[str, Any]]]:
         path = self.layout.journal(shard)
-        log = store.BlockLog(path, "block", 1, _unheard)
+        log = store.BlockLog(path, "block", 1, unheard)
         known = {row["block"]: row for _, row in store.read_jsonl(path)} if log.done else {}
         groups: list[RankedGroup] = []
         rejected: list[dict[str, Any]] = []
@@ -208,7 +208,7 @@ class ShardMaker:
         return int(table.num_rows)
 
 
-def _unheard(_: object) -> None:
+def unheard(_: object) -> None:
     """In another process there is nobody to tell."""
 
 

@@ -13,15 +13,11 @@ from coursecorrect.models import ModelSettings, load, resolve, revision
 from coursecorrect.registry import takes
 from coursecorrect.store import Notice
 from coursecorrect.synth.settings import SynthSettings
-from coursecorrect.synth.shards import OwnModel, Tools
-
-
-def _unheard(_: str) -> None:
-    """In another process there is nobody to tell."""
+from coursecorrect.synth.shards import OwnModel, Tools, unheard
 
 
 def build_tools(
-    settings: SynthSettings, api_key: str | None = None, notice: Notice = _unheard
+    settings: SynthSettings, api_key: str | None = None, notice: Notice = unheard
 ) -> Tools:
     """Build them; a model is loaded where it is first needed.
 
