@@ -229,3 +229,32 @@ def started(arguments: list[Any], cwd: Path) -> Iterator[subprocess.Popen[bytes]
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="session")
+def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthesis folder of nine groups: three harmful ones, their twins, three ordinary ones."""
+    from coursecorrect.synth import SynthSettings
+    from coursecorrect.workflow import make_pairs
+
+    folder = tmp_path_factory.mktemp("pairs")
+    data = write_rows(folder / "items.jsonl", made_up_items(3, "teach"))
+    settings = SynthSettings(data=str(data), validation=0, seeds=ALIKE)
+    make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
+    return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def pairs(pairs_folder: Path) -> list[dict[str, Any]]:
+    from coursecorrect.train.run import read_pairs
+
+    return read_pairs(pairs_folder)
+
+
+@pytest.fixture(scope="session")
+def groups(pairs: list[dict[str, Any]], tokenizer: Any) -> list[Any]:
+    """Those pairs as groups in token ids."""
+    from coursecorrect.chat import ChatSettings
+    from coursecorrect.train.groups import token_groups
+
+    return token_groups(tokenizer, pairs, ChatSettings(), 1024)

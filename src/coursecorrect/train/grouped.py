@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -25,8 +25,9 @@ from coursecorrect.train.losses import (
     likelihood_loss,
     pair_margins,
     preference_loss,
+    turn_loss,
 )
-from coursecorrect.train.packing import Layout, pack, spread
+from coursecorrect.train.packing import Layout, pack, side_by_side, spread
 from coursecorrect.train.recipe import Loss
 
 
@@ -39,46 +40,62 @@ class GroupedConfig(DPOConfig):
     preference_weight: float = 1.0
     likelihood_weight: float = 1.0
     hold_weight: float = 1.0
+    turn_weight: float = 0.0
     packed: bool = True
 
 
 def to_dataset(
-    groups: Sequence[TokenGroup], reference: dict[str, list[float]], *, unmasked: bool = False
+    groups: Sequence[TokenGroup],
+    reference: dict[str, list[float]],
+    *,
+    lesson: Sequence[Sequence[TokenGroup]] = (),
+    unmasked: bool = False,
 ) -> Dataset:
-    """One row a group.
+    """One row a pass of the first lesson, then one row a group.
 
     Args:
         groups: in the order of training.
         reference: log-probability of each response under the start, of the harmful groups; the
             trainer reads harmless text at the start anyway, for the divergence.
+        lesson: texts that go through the model together (``lesson.passes``).
         unmasked: the likelihood term covers the text before the cuts too.
     """
-    return Dataset.from_list(
-        [
-            {
-                **asdict(g),
-                "weights": decision_weights(g, unmasked=unmasked),
-                "reference": reference[g.id] if g.harmful else [],
-            }
-            for g in groups
-        ]
-    )
+    rows = [
+        {"lesson": True, "groups": [_row(t, [], [[] for _ in t.responses]) for t in together]}
+        for together in lesson
+    ]
+    for group in groups:
+        known = reference[group.id] if group.harmful else []
+        weights = decision_weights(group, unmasked=unmasked)
+        rows.append({"lesson": False, "groups": [_row(group, known, weights)]})
+    return Dataset.from_list(rows)
+
+
+def _row(
+    group: TokenGroup, reference: Sequence[float], weights: Sequence[Sequence[float]]
+) -> dict[str, Any]:
+    return {**asdict(group), "weights": weights, "reference": reference}
 
 
 def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
-    """Groups stay lists: the trainer lays each out by itself."""
-    return {"groups": examples}
+    """Rows stay lists: the trainer lays each out by itself."""
+    return {"rows": examples}
 
 
 class GroupedDPOTrainer(DPOTrainer):
     """DPO on the pairs of a group, and one more term that says where to turn and where not.
 
     Harmful groups: −log p of the corrections, after their cuts. Harmless groups: the divergence
-    from the start on the good response, so that nothing is learnt there but not to turn.
+    from the start on the good response, so that nothing is learnt there but not to turn. With a
+    ``turn_weight`` both say at the end of every clause whether a correction may begin there.
+
+    Args:
+        openings: tokens that open a correction, for the last term and for the first lesson.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, openings: Sequence[int] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.openings = list(openings)
         if self.args.packed and self.args.device.type == "cpu":
             # A fused kernel gains nothing from a mask that is mostly empty; on CPUs plain matrix
             # products are about a tenth faster for a whole step. Their softmax is in float32.
@@ -90,13 +107,40 @@ class GroupedDPOTrainer(DPOTrainer):
         return dataset  # token ids already
 
     def _set_signature_columns_if_needed(self) -> None:
-        names = [field.name for field in fields(TokenGroup)]
-        self._signature_columns = [*names, "weights", "reference"]
+        self._signature_columns = ["lesson", "groups"]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
-        losses = [self._group_loss(model, row) for row in inputs["groups"]]
+        losses = [
+            self._lesson_loss(model, row["groups"])
+            if row["lesson"]
+            else self._group_loss(model, row["groups"][0])
+            for row in inputs["rows"]
+        ]
         loss = torch.stack(losses).mean()
         return (loss, {}) if return_outputs else loss
+
+    def _lesson_loss(self, model: Any, rows: Sequence[dict[str, Any]]) -> Tensor:
+        texts = [as_group(row) for row in rows]
+        if self.args.packed:
+            together = side_by_side([pack(text) for text in texts])
+            at = [at for path, t in zip(together.paths, texts, strict=True) for at in _of(path, t)]
+            found = next_token_log_probs(model, together, at)
+            parts = list(torch.split(found, [len(text.places) for text in texts]))
+        else:
+            layouts = [spread(text) for text in texts]
+            parts = [
+                next_token_log_probs(model, layout, _of(layout.paths[0], text))
+                for layout, text in zip(layouts, texts, strict=True)
+            ]
+        return torch.stack(
+            [self._turn(there, text.harmful) for there, text in zip(parts, texts, strict=True)]
+        ).mean()
+
+    def _turn(self, found: Tensor, harmful: bool) -> Tensor:
+        """Whether a correction begins, from the (places, vocabulary) log-probabilities there."""
+        log_mass = found[:, self.openings].logsumexp(-1)
+        self._note(f"{'harmful' if harmful else 'benign'}/turn_mass", log_mass.exp().mean())
+        return turn_loss(log_mass, harmful=harmful)
 
     def _group_loss(self, model: Any, row: dict[str, Any]) -> Tensor:
         group = as_group(row)
@@ -122,6 +166,9 @@ class GroupedDPOTrainer(DPOTrainer):
             self.args.loss, log_ratios, group.pairs, group.pair_weights, self.beta
         )
         loss: Tensor = self.args.preference_weight * preference + term
+        if self.args.turn_weight and group.places:
+            there = _of(layout.paths[group.trunk], group)
+            loss = loss + self.args.turn_weight * self._turn(found[there], group.harmful)
         return loss
 
     def _likelihood(
@@ -180,7 +227,13 @@ def as_group(row: dict[str, Any]) -> TokenGroup:
         learn_from=tuple(row["learn_from"]),
         pairs=tuple((better, worse) for better, worse in row["pairs"]),
         pair_weights=tuple(row["pair_weights"]),
+        places=tuple(row["places"]),
     )
+
+
+def _of(path: Sequence[int], group: TokenGroup) -> list[int]:
+    """The positions that decide at the places of a group, on the path of its trunk."""
+    return [path[at] for at in group.places]
 
 
 def lay_out(group: TokenGroup, *, packed: bool) -> Layout:
@@ -188,8 +241,14 @@ def lay_out(group: TokenGroup, *, packed: bool) -> Layout:
     return pack(group) if packed else spread(group)
 
 
-def next_token_log_probs(model: Any, layout: Layout) -> Tensor:
-    """(rows · length, vocabulary) log-probabilities of the token after each position."""
+def next_token_log_probs(model: Any, layout: Layout, at: Sequence[int] | None = None) -> Tensor:
+    """(rows · length, vocabulary) log-probabilities of the token after each position.
+
+    Args:
+        model: a causal language model.
+        layout: its input.
+        at: only these positions, flat over rows and length.
+    """
     device, dtype = next(model.parameters()).device, next(model.parameters()).dtype
     inputs = {"input_ids": layout.ids, "position_ids": layout.positions}
     if layout.visible is not None:
@@ -198,6 +257,8 @@ def next_token_log_probs(model: Any, layout: Layout) -> Tensor:
         inputs["attention_mask"] = hidden[:, None]
     logits = model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
     logits = logits.reshape(-1, logits.shape[-1])
+    if at is not None:
+        logits = logits[list(at)]
     wide: Tensor = logits if logits.dtype == torch.float64 else logits.float()
     return wide.log_softmax(-1)
 

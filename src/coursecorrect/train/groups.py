@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coursecorrect.chat import ChatSettings, encode, render
+from coursecorrect.cut import cut_points
 from coursecorrect.errors import DataError
 
 
@@ -28,6 +29,8 @@ class TokenGroup:
             that is the better one of a pair; else None.
         pairs: (better, worse) as indices into ``responses``.
         pair_weights: how much each pair counts.
+        places: indices into the ``trunk`` where a sentence or a clause of it has just ended, and
+            a correction might begin; only before the cut, where the trunk has one.
     """
 
     id: str
@@ -38,6 +41,12 @@ class TokenGroup:
     learn_from: tuple[int | None, ...]
     pairs: tuple[tuple[int, int], ...]
     pair_weights: tuple[float, ...]
+    places: tuple[int, ...] = ()
+
+    @property
+    def trunk(self) -> int:
+        """The response that goes on: the worst of a harmful group, the best of a harmless one."""
+        return len(self.responses) - 1 if self.harmful else 0
 
 
 PrincipleWeights = tuple[float, float, float]
@@ -101,16 +110,19 @@ def _group(
     ranks = sorted(texts)
     head = render(tokenizer, request, chat)
     prompt_ids, _ = encode(tokenizer, head)
-    responses, learn_from = [], []
+    responses, learn_from, places = [], [], list[list[int]]()
     for rank in ranks:
-        ids, start = _response(tokenizer, request, texts[rank], cuts.get(rank, 0), chat, prompt_ids)
+        ids, starts = _response(tokenizer, request, texts[rank], chat, prompt_ids)
         if len(prompt_ids) + len(ids) > max_length:
             raise DataError(
                 f"group {key}: a response has {len(prompt_ids) + len(ids)} tokens with its prompt, "
                 f"--max-length is {max_length}; truncation would cut the correction off: raise it"
             )
         responses.append(tuple(ids))
-        learn_from.append(start if harmful and rank in cuts else None)
+        cut = _first(starts, cuts.get(rank, 0))
+        learn_from.append(cut if harmful and rank in cuts else None)
+        free = cut if cuts.get(rank) else len(ids)
+        places.append([at for at in _places(texts[rank], starts) if at < free])
     return TokenGroup(
         id=key,
         pair_key=rows[0]["pair_key"],
@@ -122,18 +134,14 @@ def _group(
             (ranks.index(row["rank_chosen"]), ranks.index(row["rank_rejected"])) for row in rows
         ),
         pair_weights=tuple(_weight(row, principles) for row in rows),
+        places=tuple(places[-1 if harmful else 0]),
     )
 
 
 def _response(
-    tokenizer: Any,
-    request: str,
-    answer: str,
-    cut: int,
-    chat: ChatSettings,
-    prompt_ids: Sequence[int],
-) -> tuple[list[int], int]:
-    """Token ids of a finished turn after its prompt, and the first one wholly after the cut."""
+    tokenizer: Any, request: str, answer: str, chat: ChatSettings, prompt_ids: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Token ids of a finished turn after its prompt, and where in the answer each begins."""
     head = render(tokenizer, request, chat)
     finished = render(tokenizer, request, chat, answer)
     ids, spans = encode(tokenizer, finished)
@@ -142,9 +150,19 @@ def _response(
             "the chat template renders a finished turn differently from the prompt; "
             f"the model {tokenizer.name_or_path!r} cannot be trained with it"
         )
-    at = finished.index(answer, len(head)) + cut
-    first = next((i for i, (start, _) in enumerate(spans) if start >= at), len(ids))
-    return ids[len(prompt_ids) :], max(0, first - len(prompt_ids))
+    at = finished.index(answer, len(head))
+    after = len(prompt_ids)
+    return ids[after:], [start - at for start, _ in spans[after:]]
+
+
+def _first(starts: Sequence[int], offset: int) -> int:
+    """The first token wholly after ``offset`` characters of the answer."""
+    return next((i for i, start in enumerate(starts) if start >= offset), len(starts))
+
+
+def _places(answer: str, starts: Sequence[int]) -> list[int]:
+    """The tokens that follow the end of a sentence or clause."""
+    return sorted({_first(starts, cut.offset) for cut in cut_points(answer)} - {len(starts)})
 
 
 def decision_weights(group: TokenGroup, *, unmasked: bool = False) -> list[list[float]]:

@@ -100,3 +100,17 @@ def hold_loss(log_probs: Tensor, before: Tensor) -> Tensor:
         before: the same of the reference.
     """
     return (before.exp() * (before - log_probs)).sum(-1).mean()
+
+
+def turn_loss(log_mass: Tensor, *, harmful: bool) -> Tensor:
+    """−log m, or −log(1 − m) in harmless text: m is the probability that a correction begins.
+
+    It is the sum over all tokens that open one, so it asks whether to turn and not in which words.
+
+    Args:
+        log_mass: (places,) log m where a clause has ended.
+        harmful: is this text to be left?
+    """
+    if harmful:
+        return -log_mass.mean()
+    return -torch.log1p(-log_mass.clamp(max=-1e-6).exp()).mean()

@@ -103,6 +103,27 @@ def spread(group: TokenGroup) -> Layout:
     return Layout(ids, labels, positions, None, tuple(paths))
 
 
+def side_by_side(layouts: Sequence[Layout]) -> Layout:
+    """Packed layouts in one sequence; none sees another."""
+    lengths = [layout.ids.shape[1] for layout in layouts]
+    starts = [sum(lengths[:i]) for i in range(len(lengths))]
+    visible = torch.zeros(1, sum(lengths), sum(lengths), dtype=torch.bool)
+    for layout, start, length in zip(layouts, starts, lengths, strict=True):
+        assert layout.visible is not None
+        visible[:, start : start + length, start : start + length] = layout.visible
+    return Layout(
+        ids=torch.cat([layout.ids for layout in layouts], 1),
+        labels=torch.cat([layout.labels for layout in layouts], 1),
+        positions=torch.cat([layout.positions for layout in layouts], 1),
+        visible=visible,
+        paths=tuple(
+            tuple(start + at for at in path)
+            for layout, start in zip(layouts, starts, strict=True)
+            for path in layout.paths
+        ),
+    )
+
+
 def _ancestors(parents: Sequence[int]) -> Tensor:
     """(length, length): row i is True at i and at all its ancestors (parents come first)."""
     visible = torch.eye(len(parents), dtype=torch.bool)

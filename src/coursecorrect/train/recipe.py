@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from coursecorrect.errors import DataError
 from coursecorrect.models import ModelSettings
 from coursecorrect.train.groups import PrincipleWeights, TokenGroup
-from coursecorrect.types import Record, leaves, nested
+from coursecorrect.types import Record, content_id, leaves, nested
 
 RECIPES: Final = Path(__file__).with_name("recipes")
 ACCELERATE: Final = Path(__file__).with_name("fsdp.yaml")
@@ -55,6 +55,13 @@ class TrainSettings(Record):
     """Likelihood on the tokens before the cut too: it teaches to begin; only to compare with."""
     hold_weight: float = Field(default=25.0, ge=0)
     """Weight of the divergence from the start on harmless answers."""
+    turn_weight: float = Field(default=3.0, ge=0)
+    """Weight of the term that asks, at the end of every clause, whether a correction may begin."""
+    lesson_epochs: int = Field(default=1, ge=0)
+    """How often the start of each text is read first, to learn by that term alone."""
+    group_share: float = Field(default=1.0, ge=0, le=1)
+    """Share of the groups that are trained whole after that, a harmful one with its twin; 0 trains
+    the lesson alone."""
     start_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the start blended into the finished weights; fewer turns, harmless text kept."""
     lora_rank: int = Field(default=0, ge=0)
@@ -133,6 +140,12 @@ def explained(recipe: Recipe) -> str:
         written = yaml.safe_dump({name: value}).strip()
         lines += [f"  # {record.model_fields[leaf].description}", indent(written, "  ")]
     return "\n".join(lines)
+
+
+def share_of(groups: Sequence[TokenGroup], share: float) -> list[TokenGroup]:
+    """About that share of the groups, chosen by their ids; groups of a pair go together."""
+    kept = share * 16**8
+    return [g for g in groups if int(content_id("share", g.pair_key or g.id)[:8], 16) < kept]
 
 
 def training_order(groups: Sequence[TokenGroup], epochs: int, seed: int) -> list[TokenGroup]:

@@ -14,8 +14,9 @@ from coursecorrect import store
 from coursecorrect.chat import ChatSettings
 from coursecorrect.errors import DataError, RunError, UserError
 from coursecorrect.models import LoadedModel, load, load_tokenizer, resolve, revision
+from coursecorrect.train import lesson
 from coursecorrect.train.groups import TokenGroup, token_groups
-from coursecorrect.train.recipe import TrainSettings, training_order
+from coursecorrect.train.recipe import TrainSettings, share_of, training_order
 from coursecorrect.types import settings_hash
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -97,7 +98,10 @@ def plan(settings: TrainSettings, source: Path) -> dict[str, int]:
 
     tokenizer = load_tokenizer(settings.model).tokenizer
     groups = _tokenised(settings, tokenizer, read_pairs(source))
+    passes = _lesson(settings, groups)
+    groups = share_of(groups, settings.group_share)
     return {
+        "passes of the first lesson": len(passes),
         "groups": len(groups),
         "harmful groups": sum(group.harmful for group in groups),
         "pairs": sum(len(group.pairs) for group in groups),
@@ -106,7 +110,7 @@ def plan(settings: TrainSettings, source: Path) -> dict[str, int]:
         "longest prompt with response": max(
             len(group.prompt_ids) + max(map(len, group.responses)) for group in groups
         ),
-        "steps": math.ceil(settings.epochs * len(groups) / settings.batch_size),
+        "steps": math.ceil((len(passes) + settings.epochs * len(groups)) / settings.batch_size),
     }
 
 
@@ -212,6 +216,19 @@ def _tokenised(
     return groups
 
 
+def _lesson(settings: TrainSettings, groups: Sequence[TokenGroup]) -> list[tuple[TokenGroup, ...]]:
+    """The texts of the first lesson, as they go through the model.
+
+    None where corrections have no openings of their own: each begins with other words.
+    """
+    if not lesson.openings(groups):
+        return []
+    return lesson.passes(
+        training_order(lesson.texts(groups), settings.lesson_epochs, settings.seed),
+        settings.batch_size,
+    )
+
+
 def _held_out_groups(
     settings: TrainSettings, tokenizer: Any, rows: Sequence[dict[str, Any]]
 ) -> list[TokenGroup]:
@@ -259,7 +276,8 @@ def _reference(
     if not packed:
         notice("the model's attention takes no tree mask: responses are trained one by one")
     team = PartialState()
-    wanted = [group for group in groups if group.harmful] + list(looked_at)
+    whole = share_of(groups, settings.group_share)
+    wanted = [group for group in whole if group.harmful] + list(looked_at)
     mine = wanted[team.process_index :: team.num_processes]
     name = f"reference-{team.process_index}.jsonl" if team.process_index else "reference.jsonl"
     log = store.BlockLog(folder / name, "group", 1, notice)
@@ -300,6 +318,7 @@ def _trainer(
         to_dataset,
     )
 
+    opened = lesson.openings(groups)
     datasets.disable_progress_bars()  # one bar, ours, is enough
     config = GroupedConfig(
         output_dir=str(folder / "checkpoints"),
@@ -318,6 +337,7 @@ def _trainer(
         preference_weight=settings.preference_weight,
         likelihood_weight=settings.likelihood_weight,
         hold_weight=settings.hold_weight,
+        turn_weight=settings.turn_weight if opened else 0.0,
         packed=packed,
         max_length=None,
         dataloader_pin_memory=False,
@@ -339,13 +359,20 @@ def _trainer(
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    order = training_order(groups, settings.epochs, settings.seed)
+    whole = share_of(groups, settings.group_share)
+    order = training_order(whole, settings.epochs, settings.seed)
     return GroupedDPOTrainer(
         model=loaded.model,
         # An adapter is switched off to see the start; all weights need a second copy.
         ref_model=None if settings.lora_rank else load(settings.model).model,
         args=config,
-        train_dataset=to_dataset(order, reference, unmasked=settings.unmasked),
+        train_dataset=to_dataset(
+            order,
+            reference,
+            lesson=_lesson(settings, groups),
+            unmasked=settings.unmasked,
+        ),
+        openings=opened,
         processing_class=loaded.tokenizer,
         data_collator=collate,
         peft_config=lora if settings.lora_rank else None,

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import quiet
+from coursecorrect.correct.openings import first_tokens
+from coursecorrect.correct.triggers import TRIGGERS
+from coursecorrect.models import ModelSettings
+from coursecorrect.train import lesson
+from coursecorrect.train.grouped import collate, log_probs
+from coursecorrect.train.groups import TokenGroup
+from coursecorrect.train.losses import turn_loss
+from coursecorrect.train.packing import pack, side_by_side
+from coursecorrect.train.recipe import TrainSettings, share_of
+from coursecorrect.train.run import train
+from exact import all_float64, exact_model, furthest, trainer_of
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def group_of(
+    name: str, pair_key: str = "", *, harmful: bool = True, turns: tuple[int, ...] = ()
+) -> TokenGroup:
+    """A group whose text is 1, 2, 3, 4 with a place before the 3, and corrections after the 2."""
+    corrections = tuple((1, 2, token, 9) for token in turns)
+    return TokenGroup(
+        name, pair_key or name, harmful, (0,), (*corrections, (1, 2, 3, 4)),
+        (*(2 for _ in turns), None), tuple((i, len(turns)) for i in range(len(turns))),
+        (1.0,) * len(turns), (2,),
+    )  # fmt: skip
+
+
+def test_places_follow_clauses_of_the_text_that_goes_on(
+    groups: list[TokenGroup], pairs: list[dict[str, Any]], tokenizer: Any
+) -> None:
+    for group in groups:
+        rows = [p for p in pairs if p["group"] == group.id]
+        worst, best = (
+            max(rows, key=lambda p: p["rank_rejected"])["rejected"],
+            min(rows, key=lambda p: p["rank_chosen"])["chosen"],
+        )
+        text = (worst if group.harmful else best)[0]["content"]
+        trunk = group.responses[group.trunk]
+        assert tokenizer.decode(trunk).startswith(text)
+        assert group.places
+        for at in group.places:
+            before = tokenizer.decode(trunk[:at])
+            assert text.startswith(before)
+            assert before.rstrip("\"')* ")[-1] in ".!?:;,-–—\n"
+
+
+def test_no_place_stands_after_the_cut_of_a_trunk(
+    pairs: list[dict[str, Any]], tokenizer: Any
+) -> None:
+    from coursecorrect.chat import ChatSettings
+    from coursecorrect.train.groups import token_groups
+
+    # Without the pairs of the first principle the worst response is the latest correction.
+    rows = [p for p in pairs if p["harmful"] and p["principle"] == 2]
+    for group in token_groups(tokenizer, rows, ChatSettings(), 1024):
+        latest = max(r["cut_rejected"] for r in rows if r["group"] == group.id)
+        assert group.places
+        for at in group.places:
+            assert len(tokenizer.decode(group.responses[group.trunk][:at])) <= latest
+
+
+def test_openings_begin_the_corrections_of_the_data(
+    groups: list[TokenGroup], tokenizer: Any
+) -> None:
+    taught = first_tokens(tokenizer, (trigger.text for trigger in TRIGGERS))
+    found = set(lesson.openings(groups))
+    begun = [
+        response[start]
+        for group in groups
+        for response, start in zip(group.responses[1:], group.learn_from[1:], strict=True)
+        if start is not None
+    ]
+    assert len(begun) == 12
+    assert sum(token in found for token in begun) >= 10
+    # What opens is found in the data, and is what was written into them.
+    assert len(found & taught) >= len(found) / 2
+
+
+def test_a_token_that_goes_on_with_the_text_is_no_opening() -> None:
+    groups = [group_of(str(i), turns=(7, 3)) for i in range(4)]
+    assert lesson.openings(groups) == (7,)
+    assert lesson.openings([group_of("a", harmful=False)]) == ()
+
+
+def test_a_rare_beginning_is_no_opening() -> None:
+    groups = [group_of(str(i), turns=(7, 7)) for i in range(100)] + [group_of("x", turns=(8,))]
+    assert lesson.openings(groups) == (7,)
+
+
+def test_turn_loss_by_hand() -> None:
+    mass = torch.tensor([0.5, 0.25], dtype=torch.float64)
+    assert float(turn_loss(mass.log(), harmful=True)) == pytest.approx(math.log(8) / 2)
+    assert float(turn_loss(mass.log(), harmful=False)) == pytest.approx(
+        (math.log(2) + math.log(4 / 3)) / 2
+    )
+    sure = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    turn_loss(sure, harmful=False).backward()
+    assert sure.grad is not None
+    assert sure.grad.isfinite().all()
+
+
+@given(st.integers(1, 60), st.integers(1, 5))
+def test_every_text_is_read_and_every_step_is_whole(texts: int, batch_size: int) -> None:
+    order = [group_of(str(i)) for i in range(texts)]
+    passes = lesson.passes(order, batch_size)
+    assert len(passes) % batch_size == 0
+    assert {len(together) for together in passes} == {lesson.TEXTS}
+    flat = [text for together in passes for text in together]
+    assert flat[:texts] == order
+    assert len(flat) < texts + lesson.TEXTS * batch_size
+
+
+def test_texts_are_beginnings_with_their_places() -> None:
+    long = replace(
+        group_of("long", turns=(7,)),
+        responses=((1, 7), tuple(range(100))),
+        places=(3, lesson.TOKENS - 1, lesson.TOKENS, 90),
+    )
+    (text,) = lesson.texts([long, replace(group_of("bare"), places=(80,))])
+    assert text.responses == (tuple(range(lesson.TOKENS)),)
+    assert text.places == (3, lesson.TOKENS - 1)
+    assert text.harmful
+    assert text.pairs == ()
+
+
+def test_texts_side_by_side_do_not_see_each_other(
+    groups: list[TokenGroup], tiny_model_folder: Path
+) -> None:
+    texts = lesson.texts(groups)[:4]
+    together = side_by_side([pack(text) for text in texts])
+    assert together.visible is not None
+    lengths = [len(t.prompt_ids) + len(t.responses[0]) - 1 for t in texts]
+    for i, start in enumerate([sum(lengths[:n]) for n in range(4)]):
+        rows = together.visible[0, start : start + lengths[i]]
+        assert not rows[:, :start].any()
+        assert not rows[:, start + lengths[i] :].any()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_lesson_is_that_written_out(
+    packed: bool, groups: list[TokenGroup], tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    all_float64(monkeypatch)
+    opened, texts = lesson.openings(groups), lesson.texts(groups)[:4]
+    assert {text.harmful for text in texts} == {True, False}
+    model, wanted = exact_model(tiny_model_folder, seed=1), []
+    for text in texts:
+        ids = torch.tensor([list(text.prompt_ids + text.responses[0])])
+        probs = model(input_ids=ids).logits[0].softmax(-1)
+        at = [len(text.prompt_ids) - 1 + place for place in text.places]
+        mass = probs[at][:, list(opened)].sum(-1)
+        wanted.append((-mass.log() if text.harmful else -(1 - mass).log()).mean())
+    loss = sum(wanted) / 4
+    loss.backward()
+    trainer = trainer_of(
+        exact_model(tiny_model_folder, seed=1), [], tiny_model_folder, {},
+        lesson=[texts], openings=opened, packed=packed,
+    )  # fmt: skip
+    found = trainer.compute_loss(trainer.model, collate([trainer.train_dataset[0]]))
+    found.backward()
+    assert found.item() == pytest.approx(loss.item(), abs=1e-8)
+    gradient = [weight.grad for weight in trainer.model.parameters()]
+    assert furthest(gradient, [weight.grad for weight in model.parameters()]) < 1e-8
+
+
+@pytest.mark.parametrize("harmful", [True, False])
+def test_a_group_asks_too_at_its_places(
+    harmful: bool, groups: list[TokenGroup], tiny_model_folder: Path
+) -> None:
+    group = next(g for g in groups if g.harmful is harmful)
+    opened = lesson.openings(groups)
+    start = exact_model(tiny_model_folder)
+    losses = []
+    for weight in (0.0, 2.0):
+        trainer = trainer_of(
+            exact_model(tiny_model_folder, seed=1), [group], tiny_model_folder,
+            {group.id: log_probs(start, group, packed=True)}, openings=opened, packed=True,
+            turn_weight=weight,
+        )  # fmt: skip
+        losses.append(trainer.compute_loss(trainer.model, collate([trainer.train_dataset[0]])))
+    ids = torch.tensor([list(group.prompt_ids + group.responses[group.trunk])])
+    logits = exact_model(tiny_model_folder, seed=1)(input_ids=ids).logits[0]
+    at = [len(group.prompt_ids) - 1 + place for place in group.places]
+    log_mass = logits.log_softmax(-1)[at][:, list(opened)].logsumexp(-1)
+    added = 2.0 * float(turn_loss(log_mass, harmful=harmful))
+    assert float(losses[1] - losses[0]) == pytest.approx(added, abs=1e-6)
+
+
+def test_a_share_keeps_pairs_together_and_about_so_many() -> None:
+    both = [
+        group_of(f"{i}{harmful}", f"key {i}", harmful=harmful)
+        for i in range(400)
+        for harmful in (True, False)
+    ]
+    kept = share_of(both, 0.25)
+    assert 120 < len(kept) < 280
+    keys = [group.pair_key for group in kept]
+    assert all(keys.count(key) == 2 for key in set(keys))
+    assert share_of(both, 1.0) == both
+    assert set(keys) <= {group.pair_key for group in share_of(both, 0.5)}
+
+
+def test_the_lesson_alone_teaches_where_to_turn(
+    tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path
+) -> None:
+    settings = TrainSettings(
+        model=ModelSettings(model=str(tiny_model_folder), device="cpu"),
+        batch_size=2, learning_rate=0.003, lesson_epochs=40, group_share=0,
+    )  # fmt: skip
+    train(settings, pairs_folder, tmp_path / "run", notice=quiet, progress=quiet)
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    seen = [row for row in log if "harmful/turn_mass" in row and "harmful/nll" not in row]
+    assert seen[-1]["harmful/turn_mass"] > 0.7
+    assert seen[-1]["benign/turn_mass"] < 0.3
