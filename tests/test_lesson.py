@@ -152,25 +152,37 @@ def test_texts_side_by_side_do_not_see_each_other(
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_the_lesson_is_that_written_out(
-    packed: bool, groups: list[TokenGroup], tiny_model_folder: Path,
+    packed: bool,
+    groups: list[TokenGroup],
+    tiny_model_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     all_float64(monkeypatch)
     opened, texts = lesson.openings(groups), lesson.texts(groups)[:4]
     assert {text.harmful for text in texts} == {True, False}
-    model, wanted = exact_model(tiny_model_folder, seed=1), []
+    model, start = exact_model(tiny_model_folder, seed=1), exact_model(tiny_model_folder)
+    turns, held = [], []
     for text in texts:
         ids = torch.tensor([list(text.prompt_ids + text.responses[0])])
-        probs = model(input_ids=ids).logits[0].softmax(-1)
-        at = [len(text.prompt_ids) - 1 + place for place in text.places]
-        mass = probs[at][:, list(opened)].sum(-1)
-        wanted.append((-mass.log() if text.harmful else -(1 - mass).log()).mean())
-    loss = sum(wanted) / 4
+        first = len(text.prompt_ids) - 1
+        now, before = (m(input_ids=ids).logits[0, first:-1].softmax(-1) for m in (model, start))
+        mass = now[list(text.places)][:, list(opened)].sum(-1)
+        turns.append((-mass.log() if text.harmful else -(1 - mass).log()).mean())
+        if not text.harmful:
+            held.append((before * (before / now).log()).sum(-1).mean())
+    loss = 0.7 * sum(turns) / 4 + 0.3 * sum(held) / len(held)
     loss.backward()
     trainer = trainer_of(
-        exact_model(tiny_model_folder, seed=1), [], tiny_model_folder, {},
-        lesson=[texts], openings=opened, packed=packed,
-    )  # fmt: skip
+        exact_model(tiny_model_folder, seed=1),
+        [],
+        tiny_model_folder,
+        {},
+        lesson=[texts],
+        openings=opened,
+        packed=packed,
+        turn_weight=0.7,
+        hold_weight=0.3,
+    )
     found = trainer.compute_loss(trainer.model, collate([trainer.train_dataset[0]]))
     found.backward()
     assert found.item() == pytest.approx(loss.item(), abs=1e-8)

@@ -121,20 +121,32 @@ class GroupedDPOTrainer(DPOTrainer):
 
     def _lesson_loss(self, model: Any, rows: Sequence[dict[str, Any]]) -> Tensor:
         texts = [as_group(row) for row in rows]
-        if self.args.packed:
-            together = side_by_side([pack(text) for text in texts])
-            at = [at for path, t in zip(together.paths, texts, strict=True) for at in _of(path, t)]
-            found = next_token_log_probs(model, together, at)
-            parts = list(torch.split(found, [len(text.places) for text in texts]))
-        else:
+        found = self._read(model, texts)
+        turns = [
+            self._turn(f[list(t.places)], t.harmful) for f, t in zip(found, texts, strict=True)
+        ]
+        loss: Tensor = self.args.turn_weight * torch.stack(turns).mean()
+        harmless = [i for i, text in enumerate(texts) if not text.harmful]
+        # Where the start lies in pieces, all processes must read it equally often.
+        shown = range(len(texts)) if self.is_fsdp_enabled else harmless
+        if self.args.hold_weight and shown:
+            with torch.no_grad(), self._at_the_start() as start:
+                before = dict(zip(shown, self._read(start, [texts[i] for i in shown]), strict=True))
+            if harmless:
+                held = torch.stack([hold_loss(found[i], before[i]) for i in harmless]).mean()
+                self._note("benign/divergence", held)
+                loss = loss + self.args.hold_weight * held
+        return loss
+
+    def _read(self, model: Any, texts: Sequence[TokenGroup]) -> list[Tensor]:
+        """(tokens, vocabulary) log-probabilities along each text, whose only response it is."""
+        if not self.args.packed:
             layouts = [spread(text) for text in texts]
-            parts = [
-                next_token_log_probs(model, layout, _of(layout.paths[0], text))
-                for layout, text in zip(layouts, texts, strict=True)
-            ]
-        return torch.stack(
-            [self._turn(there, text.harmful) for there, text in zip(parts, texts, strict=True)]
-        ).mean()
+            return [next_token_log_probs(model, x, x.paths[0]) for x in layouts]
+        together = side_by_side([pack(text) for text in texts])
+        along = [position for path in together.paths for position in path]
+        lengths = [len(path) for path in together.paths]
+        return list(torch.split(next_token_log_probs(model, together, along), lengths))
 
     def _turn(self, found: Tensor, harmful: bool) -> Tensor:
         """Whether a correction begins, from the (places, vocabulary) log-probabilities there."""

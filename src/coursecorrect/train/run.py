@@ -219,9 +219,9 @@ def _tokenised(
 def _lesson(settings: TrainSettings, groups: Sequence[TokenGroup]) -> list[tuple[TokenGroup, ...]]:
     """The texts of the first lesson, as they go through the model.
 
-    None where corrections have no openings of their own: each begins with other words.
+    None where corrections have no openings of their own, since each begins with other words.
     """
-    if not lesson.openings(groups):
+    if not settings.turn_weight or not lesson.openings(groups):
         return []
     return lesson.passes(
         training_order(lesson.texts(groups), settings.lesson_epochs, settings.seed),
