@@ -15,7 +15,7 @@ from markupsafe import Markup
 from coursecorrect import store
 from coursecorrect.embedded import NAME, REVISION
 from coursecorrect.report import plots, words
-from coursecorrect.report.results import Run, compare, load_run, results_of
+from coursecorrect.report.results import Run, calibration_of, compare, load_run, results_of
 from coursecorrect.report.samples import Sample, pick
 from coursecorrect.report.words import Figure, Results
 
@@ -37,7 +37,8 @@ def write_report(
     Raises:
         RunError, DataError: a folder that cannot be used.
     """
-    runs = [load_run(folder) for folder in (before, after) if folder is not None]
+    folders = [folder for folder in (before, after) if folder is not None]
+    runs = [load_run(folder) for folder in folders]
     results = [results_of(run, agreement) for run in runs]
     differences = compare(runs[0], runs[1]) if len(runs) == 2 else None
     page = (
@@ -55,6 +56,8 @@ def write_report(
             metrics=words.METRICS,
             figures=_figures(results),
             samples=_samples(runs),
+            thinks=any("thought" in kind for r in results for kind in r["kinds"].values()),
+            calibrated=_calibrated(_side_words(runs), folders),
             agreement=agreement,
             agreement_counts=words.claimed(agreement) if agreement else None,
             provenance=_provenance(runs),
@@ -142,6 +145,30 @@ def _headline(results: Sequence[Results], differences: Results | None) -> list[R
             }
         )
     return cards
+
+
+_ESTIMATORS = ("judge", "ppi", "rogan_gladen")
+
+
+def _calibrated(sides: Sequence[str], folders: Sequence[Path]) -> list[Row]:
+    """The figures of the cards by each estimator, for each run that was calibrated."""
+    found = []
+    for side, folder in zip(sides, folders, strict=True):
+        if (calibration := calibration_of(folder)) is not None:
+            dumped = calibration.model_dump()
+            shown = [_calibrated_row(card[0], card[2], dumped) for card in _HEADLINE]
+            found.append({"side": side, "rows": [row for row in shown if row], **dumped})
+    return found
+
+
+def _calibrated_row(name: str, kind: str | None, calibration: Row) -> Row | None:
+    """None where the labels are too few."""
+    if kind is None:
+        figures = [calibration[f"{name}_{estimator}"] for estimator in _ESTIMATORS]
+        return {"name": name, "figures": figures, "of": None} if any(figures) else None
+    of = calibration["kinds"].get(kind)
+    figures = [of[estimator] for estimator in _ESTIMATORS] if of else []
+    return {"name": f"{name}, {words.KINDS[kind]}", "figures": figures, "of": of} if of else None
 
 
 def _figures(results: Sequence[Results]) -> list[Row]:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from coursecorrect import store
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.evaluate import REFERENCE
 from coursecorrect.metrics import compare_runs, run_results
 from coursecorrect.metrics.bootstrap import Clusters
+from coursecorrect.metrics.calibration import Calibration
 from coursecorrect.metrics.paired import paired_difference
 from coursecorrect.metrics.paths import (
     CORRECTED,
@@ -27,6 +29,9 @@ from coursecorrect.metrics.paths import (
 from coursecorrect.types import ItemKind, Verdict
 
 Row = dict[str, Any]
+
+CALIBRATION = "calibration.json"
+"""In a run folder: what ``c2 calibrate`` found."""
 
 _ITEM_FIELDS = ("id", "kind", "pair_key", "category", "request", "opener", "response")
 _PATH_FIELDS = ("id", "item", "kind", "k", "path", "prefill", "continuation", "tokens", "finished")
@@ -62,6 +67,13 @@ class Run:
     def joined(self) -> list[JudgedPath]:
         """Paths with their verdicts, as the metrics take them."""
         return join_rows(self.items, self.paths, self.verdicts)
+
+
+class RunCalibration(Calibration):
+    """A calibration as its run folder keeps it."""
+
+    judge: dict[str, str]
+    """Name and digest of the judge whose error is taken out."""
 
 
 def load_run(folder: Path) -> Run:
@@ -167,6 +179,29 @@ def write_results(folder: Path, agreement: Row | None = None) -> Row:
         json.dumps(results, indent=1, sort_keys=True, allow_nan=False) + "\n",
     )
     return results
+
+
+def calibration_of(folder: Path) -> RunCalibration | None:
+    """What ``c2 calibrate`` found of a run; None where nobody asked.
+
+    Raises:
+        DataError: the file cannot be used.
+        RunError: it is about another judge than that of the run.
+    """
+    path = folder / CALIBRATION
+    if not path.is_file():
+        return None
+    try:
+        found = RunCalibration.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise DataError(f"{path}: {reason}; run 'c2 calibrate' again or delete it") from error
+    if found.judge != store.read_run(folder)["judge"]:
+        raise RunError(
+            f"{path} is about another judge than that of the run; "
+            "run 'c2 calibrate' again or delete it"
+        )
+    return found
 
 
 def compare_folders(
