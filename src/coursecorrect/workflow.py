@@ -21,8 +21,10 @@ from coursecorrect.errors import DataError, UserError
 from coursecorrect.evaluate import (
     EvalSettings,
     Progress,
+    copy_paths,
     evaluate,
     protocol_settings,
+    rejudge,
     select_items,
     shared_items,
 )
@@ -79,6 +81,26 @@ def measure(
     judge, items, loaded, generator = _parts(settings, folder, notice)
     evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
     return write_results(folder, agreement_or_none(settings.judge, settings.judge_settings))
+
+
+def measure_again(
+    run: Path,
+    folder: Path,
+    judge: str,
+    settings: JudgeSettings = NO_SETTINGS,
+    *,
+    progress: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Judge the paths of a finished run by another judge into ``folder``; returns its results.
+
+    Raises:
+        RunError: the run cannot be used, or the folder holds another one.
+    """
+    found = judge_for(judge, settings)
+    load_run(run)
+    copy_paths(run, folder, found, judge, settings)
+    rejudge(folder, found, progress)
+    return write_results(folder, agreement_or_none(judge, settings))
 
 
 def measure_protocols(
