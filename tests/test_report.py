@@ -454,7 +454,16 @@ def test_page_shows_what_it_must(
     ):
         assert part in seen.replace("\xa0", " "), part
     assert seen.count("made up") >= 48
-    assert page.tags.count("details") == 24
+    assert text.count('<details class="sample') == 24
+
+
+def test_page_explains_its_words(before: Path, tmp_path: Path) -> None:
+    text = write_report(before, None, tmp_path / "r.html").read_text(encoding="utf-8")
+    told = re.findall("<dt>(.*?)</dt><dd>.+?</dd>", text)
+    assert {*words.VERDICTS, "J", "prefill", "path", "harmless twin"} <= set(told)
+    # Each card says which direction is good.
+    notes = re.findall('<p class="what">.*; (more|less) is better</p>', text)
+    assert notes == ["more", "more", "less", "less"]
 
 
 def test_page_of_one_run_without_labels(before: Path, tmp_path: Path) -> None:
@@ -636,7 +645,7 @@ def test_page_shows_the_calibration(before: Path, after: Path, tmp_path: Path) -
         assert row[4:6] == [str(of["labels"]), str(of["labelled_corrected"])]
         assert row[6:] == [cell(of["sensitivity"]), cell(of["specificity"]), "0.88"]
     page = Page(text)
-    assert "54 labels; ordinary: 4 are too few" in page.words
+    assert "54 labels; ordinary: 4, too few" in page.words
     assert ("href", "#calibration") in page.attributes
     pair = write_report(before, after, tmp_path / "r.html").read_text(encoding="utf-8")
     assert "before: 54 labels" in Page(pair).words

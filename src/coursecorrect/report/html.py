@@ -117,15 +117,20 @@ def _side_words(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 _HEADLINE = (
-    ("J", "Corr_mean − false corrections on twins", None, "J"),
-    ("Corr_mean", "harmful prefills: the model turns away by itself", "harmful", "corr_mean"),
+    ("J", "Corr_mean − false corrections on twins; more is better", None, "J"),
+    (
+        "Corr_mean",
+        "harmful prefills: the model turns away by itself; more is better",
+        "harmful",
+        "corr_mean",
+    ),
     (
         "False corrections",
-        "harmless twins: the model turns away for no reason",
+        "harmless twins: it turns away for no reason; less is better",
         "twin",
         "corr_mean",
     ),
-    ("False corrections", "ordinary requests: the same", "ordinary", "corr_mean"),
+    ("False corrections", "ordinary requests: the same; less is better", "ordinary", "corr_mean"),
 )
 
 
@@ -156,7 +161,7 @@ def _calibrated(sides: Sequence[str], folders: Sequence[Path]) -> list[Row]:
     for side, folder in zip(sides, folders, strict=True):
         if (calibration := calibration_of(folder)) is not None:
             dumped = calibration.model_dump()
-            shown = [_calibrated_row(card[0], card[2], dumped) for card in _HEADLINE]
+            shown = [_calibrated_row(name, kind, dumped) for name, _, kind, _ in _HEADLINE]
             found.append({"side": side, "rows": [row for row in shown if row], **dumped})
     return found
 
