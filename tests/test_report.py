@@ -431,9 +431,9 @@ def test_samples_spread(before: Path, after: Path) -> None:
 def test_page_shows_what_it_must(
     before: Path, after: Path, tmp_path: Path, agreement: dict[str, Any]
 ) -> None:
-    text = write_report(before, after, tmp_path / "r.html", agreement=agreement).read_text(
-        encoding="utf-8"
-    )
+    text = write_report(
+        before, after, tmp_path / "r.html", agreements={"d" * 16: agreement}
+    ).read_text(encoding="utf-8")
     page = Page(text)
     seen = " ".join(page.words.split())
     for part in (
@@ -493,6 +493,26 @@ def test_runs_that_differ_in_more_than_the_model_are_called_so(
     swap("run.json", "d" * 16, "e" * 16)(after)
     page = Page(write_report(before, after, tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "differ in more than the model: judge.digest." in page.words
+
+
+def test_each_judge_has_its_own_agreement(
+    before: Path, after: Path, tmp_path: Path, agreement: dict[str, Any]
+) -> None:
+    swap("run.json", "d" * 16, "e" * 16)(after)
+    known = {"d" * 16: agreement, "e" * 16: agreement | {"n": 17}}
+    pair = rendered(comparison_table(*compare_folders(before, after, known)), width=100)
+    assert "agreement with 4 labels" in pair
+    assert "agreement with 17 labels" in pair
+    text = write_report(before, after, tmp_path / "r.html", agreements=known).read_text("utf-8")
+    assert len(Tables(text).rows["Confusion matrix"]) == 2 * 4  # heads, and three labels each
+    page = Page(text)
+    assert "against 4 labels made blind" in page.words
+    assert "against 17 labels made blind" in page.words
+    # Of a judge without labels the other's agreement says nothing.
+    del known["e" * 16]
+    text = write_report(before, after, tmp_path / "r.html", agreements=known).read_text("utf-8")
+    assert f"(digest {'e' * 16}), {words.NOT_KNOWN}" in Page(text).words
+    assert words.NOT_KNOWN in rendered(comparison_table(*compare_folders(before, after, known)))
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

@@ -15,7 +15,14 @@ from markupsafe import Markup
 from coursecorrect import store
 from coursecorrect.embedded import NAME, REVISION
 from coursecorrect.report import plots, words
-from coursecorrect.report.results import Run, calibration_of, compare, load_run, results_of
+from coursecorrect.report.results import (
+    Agreements,
+    Run,
+    calibration_of,
+    compare,
+    load_run,
+    results_of_all,
+)
 from coursecorrect.report.samples import Sample, pick
 from coursecorrect.report.words import Figure, Results
 
@@ -26,20 +33,20 @@ _MAY_DIFFER = ("settings.model.", "settings.server.", "model_revision", "model_d
 
 
 def write_report(
-    before: Path, after: Path | None, out: Path, *, agreement: Row | None = None
+    before: Path, after: Path | None, out: Path, *, agreements: Agreements | None = None
 ) -> Path:
     """Write the report on one run, or on two side by side, and return its path.
 
     Args:
         before, after: run folders; ``after`` may be None.
-        agreement: a dumped ``metrics.Agreement`` of the judge, if one was measured.
+        agreements: of the judges for which one was measured.
 
     Raises:
         RunError, DataError: a folder that cannot be used.
     """
     folders = [folder for folder in (before, after) if folder is not None]
     runs = [load_run(folder) for folder in folders]
-    results = [results_of(run, agreement) for run in runs]
+    results = results_of_all(runs, agreements)
     differences = compare(runs[0], runs[1]) if len(runs) == 2 else None
     page = (
         environment()
@@ -58,8 +65,7 @@ def write_report(
             samples=_samples(runs),
             thinks=any("thought" in kind for r in results for kind in r["kinds"].values()),
             calibrated=_calibrated(_side_words(runs), folders),
-            agreement=agreement,
-            agreement_counts=words.claimed(agreement) if agreement else None,
+            judges=words.judges(results),
             provenance=_provenance(runs),
             unlike=_unlike(runs),
             embedded=any(_is_embedded(run) for run in runs),
@@ -100,6 +106,7 @@ def environment() -> Environment:
         "NOT_KNOWN": words.NOT_KNOWN,
         "k_unit": words.k_unit,
         "k_meaning": words.k_meaning,
+        "claimed": words.claimed,
     }
     return environment
 

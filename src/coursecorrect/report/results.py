@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ from coursecorrect.metrics.paths import (
 from coursecorrect.types import ItemKind, Verdict
 
 Row = dict[str, Any]
+Agreements = Mapping[str, Row]
+"""A dumped ``metrics.Agreement`` for each judge that has one, by the judge's digest."""
 
 CALIBRATION = "calibration.json"
 """In a run folder: what ``c2 calibrate`` found."""
@@ -171,6 +173,12 @@ def results_of(run: Run, agreement: Row | None = None) -> Row:
     }
 
 
+def results_of_all(runs: Sequence[Run], agreements: Agreements | None) -> list[Row]:
+    """The results of runs, each with the agreement of its own judge."""
+    known = agreements or {}
+    return [results_of(run, known.get(str(run.settings["judge"].get("digest")))) for run in runs]
+
+
 def write_results(folder: Path, agreement: Row | None = None) -> Row:
     """Write ``results.json`` into a run folder and return what it holds."""
     results = results_of(load_run(folder), agreement)
@@ -205,11 +213,12 @@ def calibration_of(folder: Path) -> RunCalibration | None:
 
 
 def compare_folders(
-    before: Path, after: Path, agreement: Row | None = None
+    before: Path, after: Path, agreements: Agreements | None = None
 ) -> tuple[Row, Row, Row]:
     """The results of two run folders and their paired differences."""
     runs = load_run(before), load_run(after)
-    return results_of(runs[0], agreement), results_of(runs[1], agreement), compare(*runs)
+    first, second = results_of_all(runs, agreements)
+    return first, second, compare(*runs)
 
 
 def compare(before: Run, after: Run, seed: int = 0) -> Row:
