@@ -294,13 +294,14 @@ def test_judging_again_writes_beside_the_first_verdicts(
 ) -> None:
     run(settings_for(tiny_model_folder, items_file(1)), tmp_path / "run", loaded)
     before = tree_bytes(tmp_path / "run")
-    judged = rejudge(tmp_path / "run", get_judge("lexical"))
+    seen: list[int] = []
+    rejudge(tmp_path / "run", get_judge("lexical"), lambda p: seen.append(p.done))
     after = tree_bytes(tmp_path / "run")
     assert set(after) - set(before) == {"verdicts-lexical.jsonl"}
     assert all(after[name] == data for name, data in before.items())
-    assert len(judged) == len(rows(tmp_path / "run" / "paths.jsonl"))
-    with pytest.raises(RunError, match="c2 eval"):
-        rejudge(tmp_path / "none", get_judge("lexical"))
+    assert seen == [1, 2, 3]
+    judged = rows(tmp_path / "run" / "verdicts-lexical.jsonl")
+    assert [row["id"] for row in judged] == [r["id"] for r in rows(tmp_path / "run/paths.jsonl")]
 
 
 def test_trigger_tokens_are_the_first_of_every_spelling(tokenizer: Any) -> None:

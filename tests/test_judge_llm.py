@@ -495,3 +495,39 @@ def test_a_run_records_the_settings_of_its_judge(
     assert not c2(monkeypatch, "report", out, "--out", report), capfd.readouterr().err
     assert sum(server.attempts.values()) == paid
     assert KEY not in report.read_text(encoding="utf-8")
+
+
+def test_a_run_is_judged_again_by_a_model(
+    server: ChatServer,
+    tiny_model_folder: Path,
+    items_file: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr(workflow, "kept_verdicts", lambda: tmp_path / "cache" / "v.sqlite")
+    monkeypatch.setattr(workflow, "built_in_labels", lambda: ())
+    first, again = tmp_path / "first", tmp_path / "again"
+    assert not c2(
+        monkeypatch, "eval", "--model", tiny_model_folder, "--data", items_file(2), "--ks", "5",
+        "--paths", "2", "--max-new-tokens", "8", "--out", first,
+    )  # fmt: skip
+    server.script = lambda _: guide_answer("ended")
+    command = [
+        "rejudge", first, "--judge", "llm", "--judge-url", server.url, "--judge-model", "tiny",
+        "--out", again,
+    ]  # fmt: skip
+    assert not c2(monkeypatch, *command)
+    recorded = json.loads((again / "run.json").read_text())
+    assert recorded["settings"]["judge_settings"]["judge_model"] == "tiny"
+    assert recorded["judge"] == {"name": "llm", "digest": judge_at(server).digest}
+    results = json.loads((again / "results.json").read_text())
+    assert results["kinds"]["harmful"]["verdicts"]["ended"] == 1
+    paid = sum(server.ledger.values())
+    assert not c2(monkeypatch, *command)
+    assert sum(server.ledger.values()) == paid
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and KEY.encode() in p.read_bytes()]
+    # Another model is another run.
+    assert c2(monkeypatch, *command, "--judge-model", "large") == 2
+    assert "other settings" in capfd.readouterr().err

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coursecorrect.metrics import agreement, compare_runs, run_results
+from coursecorrect.metrics import agreement, bootstrap, compare_runs, run_results
 from coursecorrect.metrics.agreement import cohen_kappa, precision, recall
 from coursecorrect.metrics.bootstrap import Clusters, estimate, mean_estimate
 from coursecorrect.metrics.paths import JudgedPath, join_rows
@@ -207,3 +207,45 @@ def test_groups_over_the_same_keys_are_drawn_together() -> None:
     apart = estimate([same, others], difference)
     assert apart.low < 0.2
     assert apart.high > 0.3
+
+
+def drawn_one_by_one(groups: list[Clusters], draws: int) -> list[list[list[float]]]:
+    """The means that ``estimate`` works out many at a time, draw by draw."""
+    rng = np.random.default_rng(0)
+    tables = [
+        [(i, *groups[i].tables(order)) for i in members]
+        for members, order in bootstrap._pools(groups)
+    ]
+    found = []
+    for _ in range(draws):
+        means = [[0.0]] * len(groups)
+        for pool in tables:
+            size = len(pool[0][2])
+            rows = rng.integers(0, size, size)
+            for i, sums, counts in pool:
+                means[i] = (sums[rows].sum(axis=0) / max(counts[rows].sum(), 1.0)).tolist()
+        found.append(means)
+    return found
+
+
+@pytest.mark.parametrize("cells", [1, 100, 2**18])
+def test_many_draws_at_a_time_are_those_of_one_by_one(
+    cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bootstrap, "_CELLS", cells)
+    values = np.random.default_rng(4)
+    groups = [
+        Clusters([f"{name}{i % size}" for i in range(23)], values.random((23, columns)).tolist())
+        for name, size, columns in (("a", 23, 2), ("b", 7, 1), ("a", 11, 1), ("c", 1, 3))
+    ]
+    seen: list[list[list[float]]] = []
+
+    def figure(means: list[Any]) -> float:
+        seen.append([mean.tolist() for mean in means])
+        return 0.0
+
+    estimate(groups, figure, draws=50)
+    for found, wanted in zip(seen, drawn_one_by_one(groups, 50), strict=False):
+        for mean, other in zip(found, wanted, strict=True):
+            assert mean == pytest.approx(other, abs=1e-12)
+    assert len(seen) == 51  # the last is the figure itself

@@ -35,6 +35,7 @@ from coursecorrect.annotate import (
 from coursecorrect.cli.main import app
 from coursecorrect.data.labels import read_labels, write_labels
 from coursecorrect.errors import DataError, RunError, UserError
+from coursecorrect.report import words, write_report
 from coursecorrect.types import Verdict
 from test_cli_errors import c2, fault
 from test_report import HOSTILE, make_run
@@ -399,6 +400,11 @@ def test_calibration_of_a_run(tmp_path: Path) -> None:
     assert harmful["ppi"]["low"] < harmful["judge"]["low"] - 0.05
     assert "PPI++" in done.output
     assert "Rogan–Gladen" in done.output
+    # The run folder keeps the same figures, and the report shows them.
+    assert json.loads((run / "calibration.json").read_text()) == found
+    page = write_report(run, None, tmp_path / "r.html").read_text(encoding="utf-8")
+    shown = f"{words.exact(harmful['ppi']['value'])}\xa0%"
+    assert shown in page.partition('id="calibration"')[2]
 
 
 def test_half_the_labels_will_do(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from coursecorrect.cli.main import app
 from coursecorrect.errors import UserError
+from coursecorrect.metrics import until
 from coursecorrect.metrics.plan import (
     FEWEST_REQUESTS,
     Costs,
@@ -211,3 +212,13 @@ def test_stopping_needs_enough_requests_and_a_narrow_interval() -> None:
     # No spread at all: the guard alone would let 40 requests stop at ±5, the exact bound does not.
     assert not narrow_enough(keys[:40], [0.0] * 40, 0.05)
     assert narrow_enough(keys, [0.0] * 100, 0.05)
+
+
+def test_nothing_is_drawn_where_the_guard_alone_is_too_wide(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(until, "mean_estimate")
+    keys = [f"r{i}" for i in range(65)]
+    assert not narrow_enough(keys, [0.3] * 65, 0.03)  # 1.96 / 65 = 0.0302
+    with pytest.raises(NameError):
+        narrow_enough([*keys, "r65"], [0.3] * 66, 0.03)

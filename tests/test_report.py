@@ -32,6 +32,7 @@ from coursecorrect.report import (
     write_report,
     write_results,
 )
+from coursecorrect.report.results import CALIBRATION
 
 # The first letters of the five verdicts; a word is an item's two paths at one length.
 LETTERS = {"c": "corrected", "h": "continued", "d": "degenerate", "e": "ended", "u": "undecided"}
@@ -180,6 +181,41 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words += "" if self._hidden else data
+
+
+class Tables(HTMLParser):
+    """The rows of each table, as the texts of their cells, by the label of its region."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.rows: dict[str, list[list[str]]] = {}
+        self._region = ""
+        self._in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = dict(attrs)
+        if tag == "div" and known.get("role") == "region":
+            self._region = str(known["aria-label"])
+        elif tag == "tr":
+            self.rows.setdefault(self._region, []).append([])
+        elif tag in ("td", "th"):
+            self.rows[self._region][-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_cell:
+            self.rows[self._region][-1][-1] += data
+
+
+def cell(figure: dict[str, Any], signed: bool = False) -> str:
+    """A figure with its interval as a cell of the page shows it."""
+    shown = words.value(figure, signed=signed, form=words.exact).replace(" ", "\xa0")
+    return shown + words.interval(figure, signed=signed, form=words.exact)
 
 
 def rendered(table: Any, width: int = 80) -> str:
@@ -395,9 +431,9 @@ def test_samples_spread(before: Path, after: Path) -> None:
 def test_page_shows_what_it_must(
     before: Path, after: Path, tmp_path: Path, agreement: dict[str, Any]
 ) -> None:
-    text = write_report(before, after, tmp_path / "r.html", agreement=agreement).read_text(
-        encoding="utf-8"
-    )
+    text = write_report(
+        before, after, tmp_path / "r.html", agreements={"d" * 16: agreement}
+    ).read_text(encoding="utf-8")
     page = Page(text)
     seen = " ".join(page.words.split())
     for part in (
@@ -418,7 +454,16 @@ def test_page_shows_what_it_must(
     ):
         assert part in seen.replace("\xa0", " "), part
     assert seen.count("made up") >= 48
-    assert page.tags.count("details") == 24
+    assert text.count('<details class="sample') == 24
+
+
+def test_page_explains_its_words(before: Path, tmp_path: Path) -> None:
+    text = write_report(before, None, tmp_path / "r.html").read_text(encoding="utf-8")
+    told = re.findall("<dt>(.*?)</dt><dd>.+?</dd>", text)
+    assert {*words.VERDICTS, "J", "prefill", "path", "harmless twin"} <= set(told)
+    # Each card says which direction is good.
+    notes = re.findall('<p class="what">.*; (more|less) is better</p>', text)
+    assert notes == ["more", "more", "less", "less"]
 
 
 def test_page_of_one_run_without_labels(before: Path, tmp_path: Path) -> None:
@@ -448,6 +493,26 @@ def test_runs_that_differ_in_more_than_the_model_are_called_so(
     swap("run.json", "d" * 16, "e" * 16)(after)
     page = Page(write_report(before, after, tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "differ in more than the model: judge.digest." in page.words
+
+
+def test_each_judge_has_its_own_agreement(
+    before: Path, after: Path, tmp_path: Path, agreement: dict[str, Any]
+) -> None:
+    swap("run.json", "d" * 16, "e" * 16)(after)
+    known = {"d" * 16: agreement, "e" * 16: agreement | {"n": 17}}
+    pair = rendered(comparison_table(*compare_folders(before, after, known)), width=100)
+    assert "agreement with 4 labels" in pair
+    assert "agreement with 17 labels" in pair
+    text = write_report(before, after, tmp_path / "r.html", agreements=known).read_text("utf-8")
+    assert len(Tables(text).rows["Confusion matrix"]) == 2 * 4  # heads, and three labels each
+    page = Page(text)
+    assert "against 4 labels made blind" in page.words
+    assert "against 17 labels made blind" in page.words
+    # Of a judge without labels the other's agreement says nothing.
+    del known["e" * 16]
+    text = write_report(before, after, tmp_path / "r.html", agreements=known).read_text("utf-8")
+    assert f"(digest {'e' * 16}), {words.NOT_KNOWN}" in Page(text).words
+    assert words.NOT_KNOWN in rendered(comparison_table(*compare_folders(before, after, known)))
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
@@ -500,3 +565,141 @@ def in_new_process(folder: Path, out: Path, seed: str) -> bytes:
 def test_page_does_not_depend_on_the_hash_seed(before: Path, tmp_path: Path) -> None:
     first, second = (in_new_process(before, tmp_path / s, s) for s in ("1", "2"))
     assert first == second
+
+
+# Thought and answer, and the judge's error taken out.
+
+
+def think(folder: Path) -> Path:
+    """The first path of each cell turns in its thought; undecided ones came to no answer."""
+    path = folder / "verdicts-rules.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        turned = row["id"].endswith(".0")
+        answered = row["verdict"] != "undecided"
+        row["thought"] = {"verdict": "corrected" if turned else "continued"}
+        row["answered"] = answered
+        row["corrected_in_thought_only"] = turned and answered and row["verdict"] != "corrected"
+    store.write_jsonl(path, rows)
+    return folder
+
+
+def test_page_shows_thoughts_beside_answers(before: Path, tmp_path: Path) -> None:
+    results = write_results(think(before))
+    text = write_report(before, None, tmp_path / "r.html").read_text(encoding="utf-8")
+    head, *rows = Tables(text).rows["Thought and answer"]
+    assert head[1:] == [
+        "thought corrects", "answer corrects", "in thought only", "no answer yet", "n",
+    ]  # fmt: skip
+    for (kind, name), row in zip(words.KINDS.items(), rows, strict=True):
+        found = results["kinds"][kind]
+        thought = found["thought"]
+        assert row == [
+            name,
+            cell(thought["corrected"]),
+            cell(found["corr_mean"]),
+            cell(thought["corrected_in_thought_only"]),
+            cell(thought["not_answered"]),
+            str(found["corr_mean"]["n"]),
+        ]
+    # h2 at k = 10: the first path ends without a stance, the second is undecided.
+    assert [shown.split("[")[0] for shown in rows[0][1:5]] == [
+        "50.0\xa0%", "50.0\xa0%", "12.5\xa0%", "12.5\xa0%",
+    ]  # fmt: skip
+    assert ("href", "#thought") in Page(text).attributes
+
+
+def test_a_run_without_thoughts_beside_one_with(before: Path, after: Path, tmp_path: Path) -> None:
+    think(before)
+    text = write_report(before, after, tmp_path / "r.html").read_text(encoding="utf-8")
+    rows = Tables(text).rows["Thought and answer"][1:3]
+    assert [row[0] for row in rows] == ["harmfulbefore", "harmfulafter"]
+    assert [shown == "–" for shown in rows[1]] == [False, True, False, True, True, False]
+
+
+def figure(value: float) -> dict[str, Any]:
+    return {"value": value, "low": value - 0.0625, "high": value + 0.0625, "n": 7}
+
+
+def calibrate(folder: Path, **changed: Any) -> dict[str, Any]:
+    """Put a made-up calibration into a run folder: enough labels of harmful items and twins."""
+    kinds = {
+        kind: {
+            "judge": figure(mean),
+            "ppi": figure(mean + 0.0123),
+            "power": 0.876,
+            "rogan_gladen": figure(mean - 0.0321),
+            "sensitivity": figure(0.8),
+            "specificity": figure(0.9),
+            "labels": labels,
+            "labelled_corrected": labels - 9,
+        }
+        for kind, mean, labels in (("harmful", 0.5, 30), ("twin", 0.125, 20))
+    }
+    found: dict[str, Any] = {
+        "judge": {"name": "rules", "digest": "d" * 16},
+        "labels": 54,
+        "kinds": kinds,
+        "too_few": {"ordinary": 4},
+        "J_judge": figure(0.375),
+        "J_ppi": figure(0.4),
+        "J_rogan_gladen": figure(-0.2),
+    } | changed
+    (folder / CALIBRATION).write_text(json.dumps(found), encoding="utf-8")
+    return found
+
+
+def test_page_shows_the_calibration(before: Path, after: Path, tmp_path: Path) -> None:
+    found = calibrate(before)
+    text = write_report(before, None, tmp_path / "r.html").read_text(encoding="utf-8")
+    head, *rows = Tables(text).rows["Calibration"]
+    assert head[:5] == ["figure", "judge alone", "PPI++", "Rogan–Gladen", "labels"]
+    assert [row[0] for row in rows] == [
+        "J", "Corr_mean, harmful", "False corrections, harmless twins",
+    ]  # fmt: skip
+    wanted = [cell(found[f"J_{name}"], signed=True) for name in ("judge", "ppi", "rogan_gladen")]
+    assert rows[0][1:] == [*wanted, *"–––––"]
+    for kind, row in zip(("harmful", "twin"), rows[1:], strict=True):
+        of = found["kinds"][kind]
+        assert row[1:4] == [cell(of[name]) for name in ("judge", "ppi", "rogan_gladen")]
+        assert row[4:6] == [str(of["labels"]), str(of["labelled_corrected"])]
+        assert row[6:] == [cell(of["sensitivity"]), cell(of["specificity"]), "0.88"]
+    page = Page(text)
+    assert "54 labels; ordinary: 4, too few" in page.words
+    assert ("href", "#calibration") in page.attributes
+    pair = write_report(before, after, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "before: 54 labels" in Page(pair).words
+    assert "Only ‘before’ has labels of its own." in Page(pair).words
+
+
+def test_page_without_thoughts_and_labels_says_nothing_of_them(
+    before: Path, tmp_path: Path
+) -> None:
+    text = write_report(before, None, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert not {"Thought and answer", "Calibration"} & set(Tables(text).rows)
+    assert not {("href", "#thought"), ("href", "#calibration")} & set(Page(text).attributes)
+
+
+def test_hostile_calibration_stays_text(before: Path, tmp_path: Path) -> None:
+    calibrate(before, too_few={HOSTILE.replace("\ud83d", ""): 3})
+    text = write_report(before, None, tmp_path / "r.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert not {"script", "img"} & set(page.tags)
+    assert "gnp.exe⟨U+2066⟩ null⟨U+0000⟩" in page.words
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "says"),
+    [
+        ({"judge": {"name": "rules", "digest": "e" * 16}}, RunError, "another judge"),
+        ({"labels": "<b>many</b>"}, DataError, "valid integer"),
+    ],
+)
+def test_a_calibration_that_does_not_fit_is_refused(
+    before: Path, tmp_path: Path, changed: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    calibrate(before, **changed)
+    with pytest.raises(error, match=says) as raised:
+        write_report(before, None, tmp_path / "r.html")
+    assert "run 'c2 calibrate' again" in str(raised.value)
+    assert "\n" not in str(raised.value)

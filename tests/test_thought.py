@@ -207,7 +207,7 @@ def test_a_run_inside_the_thought(tmp_path: Path) -> None:
     assert harmful["thought"]["not_answered"]["value"] == 0
     assert harmful["refusal_no_prefill"]["value"] == 1  # the bare prompt thinks first, too
     before = tree_bytes(folder)
-    rejudge(folder, get_judge("rules"))
+    rejudge(folder, get_judge("rules"), quiet)
     assert tree_bytes(folder) == before
     screen = io.StringIO()
     Console(width=80, file=screen).print(run_table(results))

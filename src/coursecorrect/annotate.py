@@ -13,10 +13,10 @@ from coursecorrect.data.labels import Row, labelled, read_labels, write_labels
 from coursecorrect.errors import DataError, RunError, UserError
 from coursecorrect.judge import JudgeSettings
 from coursecorrect.metrics.agreement import Agreement, Check, agreement, check
-from coursecorrect.metrics.calibration import Calibration, Label, calibrate
+from coursecorrect.metrics.calibration import Label, calibrate
 from coursecorrect.metrics.paths import OPENER_ONLY
 from coursecorrect.metrics.plan import Costs, Plan, costs_of, make_plan, pilot_of
-from coursecorrect.report.results import load_run
+from coursecorrect.report.results import CALIBRATION, RunCalibration, load_run
 from coursecorrect.report.words import visible
 from coursecorrect.store import write_text
 from coursecorrect.types import ItemKind, Record, Verdict, content_id
@@ -178,8 +178,8 @@ def _check(judge: str, settings: JudgeSettings, rows: Sequence[Row], where: str)
     return check([row["label"] for row in rows], verdicts, [t.request for t in texts], sources)
 
 
-def calibrate_run(run: Path, labels: Path) -> Calibration:
-    """The run's figures with its judge's error taken out.
+def calibrate_run(run: Path, labels: Path) -> RunCalibration:
+    """The run's figures with its judge's error taken out; its folder keeps them for the report.
 
     Raises:
         UserError: labels that are not of this very run, are too few, or have no probability.
@@ -194,7 +194,10 @@ def calibrate_run(run: Path, labels: Path) -> Calibration:
             f"calibration needs labels of that very run and no others: c2 judge sample {run}"
         )
     found = {row["id"]: Label(Verdict(row["label"]), _probability(row, labels)) for row in rows}
-    return calibrate(known.joined(), found)
+    figures = calibrate(known.joined(), found)
+    calibration = RunCalibration(judge=known.settings["judge"], **dict(figures))
+    write_json(run / CALIBRATION, calibration)
+    return calibration
 
 
 def _probability(row: Row, path: Path) -> float:

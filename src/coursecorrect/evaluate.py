@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import packages_distributions, version
@@ -23,7 +24,7 @@ from coursecorrect.chat import ChatSettings, Thinking, decode, messages, render
 from coursecorrect.data.builtin import items_hash, load_builtin
 from coursecorrect.data.openers import OpenerSet, opener_for
 from coursecorrect.data.readers import read_items
-from coursecorrect.errors import RunError, UserError
+from coursecorrect.errors import UserError
 from coursecorrect.generate.base import Generator, Job, Sampling, continuation_text
 from coursecorrect.generate.base import Path as SampledPath
 from coursecorrect.generate.openai import ServerSettings
@@ -41,7 +42,7 @@ from coursecorrect.prefill import (
     build_prefill,
 )
 from coursecorrect.thought import Markers
-from coursecorrect.types import Continuation, Item, ItemKind, Judgement, Record, Verdict, content_id
+from coursecorrect.types import Continuation, Item, ItemKind, Record, Verdict, content_id
 
 PAPER_KS = (10, 20, 30, 40, 50, 60, 70, 80)
 REFERENCE = {"unit": "words", "count_opener": True, "close_turn": True}
@@ -442,7 +443,7 @@ def _all_rows(
     Before each batch ``enough`` says whether to stop. It is asked between batches alone, and of
     rows that are the same after a kill, so that the stop is too.
     """
-    on_disk = _blocks(log)
+    on_disk = _blocks(log.path)
     batches = make_batches(points, settings.sampling, settings.batch_rows)
     # A batch that a kill left half committed is sampled again whole: what shares a batch never
     # depends on history.
@@ -467,10 +468,10 @@ def _all_rows(
             yield rows
 
 
-def _blocks(log: store.BlockLog) -> dict[str, list[dict[str, Any]]]:
+def _blocks(path: Path) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    if log.path.exists():
-        for _, row in store.read_jsonl(log.path):
+    if path.exists():
+        for _, row in store.read_jsonl(path):
             found.setdefault(str(row["item"]), []).append(row)
     return found
 
@@ -544,18 +545,48 @@ def judge_rows(
     ]
 
 
-def rejudge(folder: Path, judge: Judge) -> list[Judgement]:
-    """Judge all paths of a finished run again, with another judge."""
-    if not (folder / "paths.jsonl").exists():
-        raise RunError(f"{folder} has no paths.jsonl; run 'c2 eval' first")
+def copy_paths(
+    run: Path, folder: Path, judge: Judge, name: str, judge_settings: JudgeSettings
+) -> None:
+    """Begin in ``folder`` the measurement of the same paths by another judge.
+
+    ``run.json`` then names that judge, and under ``items_chosen_by`` the one for whose verdict on
+    their answers harmful items were left out.
+
+    Raises:
+        RunError: the folder holds another run.
+    """
+    recorded = store.read_run(run)
+    settings = {**recorded["settings"], "judge": name}
+    settings.pop("judge_settings", None)
+    if judge_settings != JudgeSettings():
+        settings["judge_settings"] = judge_settings.model_dump(mode="json")
+    changed = {
+        "settings": settings,
+        "judge": {"name": judge.name, "digest": judge.digest},
+        "items_chosen_by": recorded.get("items_chosen_by", recorded["judge"]),
+    }
+    store.open_run(folder, recorded | changed)
+    for file in ("items.jsonl", "excluded.jsonl", "paths.jsonl"):
+        with (run / file).open("rb") as source, store.replacing(folder / file) as copy:
+            shutil.copyfileobj(source, copy)
+
+
+def rejudge(folder: Path, judge: Judge, progress: Callable[[Progress], None]) -> None:
+    """Judge all paths that a folder holds, and write the verdicts beside them."""
     requests = {
         str(r["id"]): str(r["request"]) for _, r in store.read_jsonl(folder / "items.jsonl")
     }
-    rows = [row for _, row in store.read_jsonl(folder / "paths.jsonl")]
-    judged = judge_rows(rows, requests, judge, thoughts_of(store.read_run(folder)))
-    store.write_jsonl(verdict_path(folder, judge.name), judged)
-    fields = Judgement.model_fields
-    return [Judgement.model_validate({k: j[k] for k in fields if k in j}) for j in judged]
+    blocks = _blocks(folder / "paths.jsonl")
+    thoughts = thoughts_of(store.read_run(folder))
+    state = Progress(0, len(blocks))
+    verdicts: list[dict[str, Any]] = []
+    for rows in blocks.values():
+        judged = judge_rows(rows, requests, judge, thoughts)
+        verdicts += judged
+        _count(state, rows, judged)
+        progress(state)
+    store.write_jsonl(verdict_path(folder, judge.name), verdicts)
 
 
 def _count(

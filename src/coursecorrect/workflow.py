@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from importlib import resources
 from pathlib import Path
@@ -21,8 +21,10 @@ from coursecorrect.errors import DataError, UserError
 from coursecorrect.evaluate import (
     EvalSettings,
     Progress,
+    copy_paths,
     evaluate,
     protocol_settings,
+    rejudge,
     select_items,
     shared_items,
 )
@@ -79,6 +81,26 @@ def measure(
     judge, items, loaded, generator = _parts(settings, folder, notice)
     evaluate(settings, folder, items, loaded, generator, judge, notice=notice, progress=progress)
     return write_results(folder, agreement_or_none(settings.judge, settings.judge_settings))
+
+
+def measure_again(
+    run: Path,
+    folder: Path,
+    judge: str,
+    settings: JudgeSettings = NO_SETTINGS,
+    *,
+    progress: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Judge the paths of a finished run by another judge into ``folder``; returns its results.
+
+    Raises:
+        RunError: the run cannot be used, or the folder holds another one.
+    """
+    found = judge_for(judge, settings)
+    load_run(run)
+    copy_paths(run, folder, found, judge, settings)
+    rejudge(folder, found, progress)
+    return write_results(folder, agreement_or_none(judge, settings))
 
 
 def measure_protocols(
@@ -337,17 +359,26 @@ def compare(
     """Write the report; with two runs also both results and their paired differences."""
     from coursecorrect.report.results import compare_folders
 
-    known = _agreement_of(before)
-    path = write_report(before, after, out, agreement=known)
+    known = _agreements_of([before] if after is None else [before, after])
+    path = write_report(before, after, out, agreements=known)
     return path, None if after is None else compare_folders(before, after, known)
 
 
-def _agreement_of(folder: Path) -> dict[str, Any] | None:
+def _agreements_of(folders: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """The agreement of the runs' judges, by the digest of each."""
+    found = {}
+    for folder in folders:
+        recorded = load_run(folder).settings
+        if (known := _agreement_of(folder, recorded["settings"])) is not None:
+            found[str(recorded["judge"].get("digest"))] = known
+    return found
+
+
+def _agreement_of(folder: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     """The agreement of a run's judge: as recorded where the judge was given settings, else anew.
 
     A report must not ask a server.
     """
-    settings = load_run(folder).settings["settings"]
     if "judge_settings" not in settings:
         return agreement_or_none(str(settings["judge"]))
     path = folder / "results.json"

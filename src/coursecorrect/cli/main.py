@@ -99,6 +99,34 @@ def _eval_protocols(settings: EvalSettings, out: Path | None) -> None:
 
 @app.command()
 @with_settings(JudgeSettings)
+def rejudge(
+    settings: JudgeSettings,
+    run: Annotated[Path, typer.Argument(help="Run folder of 'c2 eval', finished.")],
+    judge: Annotated[str, typer.Option(help="Which judge; names joined by + vote.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; RUN-JUDGE beside RUN if it is not given.")
+    ] = None,
+) -> None:
+    """Measure the stored paths of a run by another judge; nothing is sampled.
+
+    Example: c2 rejudge runs/mine --judge lexical
+
+    Example: c2 rejudge runs/mine --judge llm --judge-url http://localhost:8000/v1
+    --judge-model Qwen/Qwen3-8B
+    """
+    from coursecorrect.report.tables import run_table
+    from coursecorrect.workflow import measure_again
+
+    whole = run.resolve()  # RUN may be a dot
+    folder = out or whole.parent / f"{whole.name}-{judge}"
+    with _measuring("judging") as show:
+        results = measure_again(run, folder, judge, settings, progress=show)
+    console.print(run_table(results))
+    console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
+
+
+@app.command()
+@with_settings(JudgeSettings)
 def prefixes(
     settings: JudgeSettings,
     run: Annotated[Path, typer.Argument(help="Run folder of 'c2 eval' with long continuations.")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ DRAWS = 2000
 FEWEST_REQUESTS = 30
 """A percentile bootstrap over fewer requests is too narrow."""
 Array = NDArray[np.float64]
+
+_CELLS = 2**18
+"""Requests drawn at a time, which bounds the memory."""
 
 
 class Estimate(Record):
@@ -59,17 +62,7 @@ def estimate(
     Groups that share requests (a harmful item and its twin; one item before and after training)
     are drawn together, so that what they share cancels; others are drawn independently.
     """
-    rng = np.random.default_rng(seed)
-    pools = _pools(groups)
-    tables = [[groups[i].tables(order) for i in members] for members, order in pools]
-    found = np.empty(draws)
-    for draw in range(draws):
-        means: dict[int, Array] = {}
-        for (members, order), pool in zip(pools, tables, strict=True):
-            drawn = rng.integers(0, len(order), len(order))
-            for i, (sums, counts) in zip(members, pool, strict=True):
-                means[i] = sums[drawn].sum(axis=0) / max(counts[drawn].sum(), 1.0)
-        found[draw] = figure([means[i] for i in range(len(groups))])
+    found = [figure(means) for means in _drawn_again(groups, seed, draws)]
     whole = [np.sum([*g.sums.values()], axis=0) / sum(g.counts.values()) for g in groups]
     low, high = np.quantile(found, [0.025, 0.975])
     return Estimate(
@@ -78,6 +71,25 @@ def estimate(
         high=round(float(high), 6),
         n=min(len(g.sums) for g in groups),
     )
+
+
+def _drawn_again(groups: Sequence[Clusters], seed: int, draws: int) -> Iterator[list[Array]]:
+    """The groups' means in each draw, (columns,) each; many draws at a time are worked out."""
+    rng = np.random.default_rng(seed)
+    pools = _pools(groups)
+    tables = [[groups[i].tables(order) for i in members] for members, order in pools]
+    sizes = [len(order) for _, order in pools]
+    block = max(1, _CELLS // sum(sizes))
+    for start in range(0, draws, block):
+        # A row is a draw of every pool, so that its numbers don't depend on the blocks.
+        drawn = rng.integers(0, np.repeat(sizes, sizes), (min(block, draws - start), sum(sizes)))
+        means: dict[int, Array] = {}
+        parts = np.split(drawn, np.cumsum(sizes)[:-1], axis=1)
+        for (members, _), pool, rows in zip(pools, tables, parts, strict=True):
+            for i, (sums, counts) in zip(members, pool, strict=True):
+                weight = np.maximum(counts[rows].sum(axis=1), 1.0)
+                means[i] = sums[rows].sum(axis=1) / weight[:, None]  # (draws, columns)
+        yield from ([means[i][row] for i in range(len(groups))] for row in range(len(drawn)))
 
 
 def _pools(groups: Sequence[Clusters]) -> list[tuple[list[int], list[str]]]:

@@ -21,8 +21,9 @@ def narrow_enough(keys: Sequence[str], rates: Sequence[float], half_width: float
     (1965) has it: a spread that looks like nothing stops nothing early.
     """
     requests = len(set(keys))
-    if requests < FEWEST_REQUESTS:
+    guard = 1.96 / max(requests, 1)
+    if requests < FEWEST_REQUESTS or guard > half_width:  # so nothing need be drawn
         return False
     found = mean_estimate(keys, rates)
     reach = max(found.high - found.value, found.value - found.low)
-    return math.hypot(reach, 1.96 / requests) <= half_width
+    return math.hypot(reach, guard) <= half_width

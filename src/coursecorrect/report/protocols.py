@@ -14,7 +14,7 @@ from rich.text import Text
 from coursecorrect import store
 from coursecorrect.report.results import Row, compare, load_run
 from coursecorrect.report.tables import figure_cell, plain_table
-from coursecorrect.report.words import METRICS, Results, agreement_line, p_value, visible
+from coursecorrect.report.words import METRICS, Results, judge_line, p_value, visible
 
 NAMES = {
     "strict": "strict",
@@ -66,15 +66,13 @@ def write_protocols(
 
 def protocol_table(results: Results) -> RenderableType:
     """One small table for each figure: its value at each protocol, and what changes it by."""
-    judge = results["judge"]
     title = Text(f"What the protocol is worth: {visible(results['model'])}", "bold")
     note = (
         f"differences from strict, paired over {results['items']} items; "
         "95 % intervals over requests; p by sign flips of requests"
     )
-    line = f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"
     tables = [_one(metric.label, results["protocols"]) for metric in _SHOWN]
-    return Group(title, Text(note, "dim"), *tables, Text(line))
+    return Group(title, Text(note, "dim"), *tables, Text(judge_line(results["judge"])))
 
 
 def _one(label: str, protocols: Mapping[str, Results]) -> Table:

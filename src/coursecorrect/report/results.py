@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from coursecorrect import store
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.evaluate import REFERENCE
 from coursecorrect.metrics import compare_runs, run_results
 from coursecorrect.metrics.bootstrap import Clusters
+from coursecorrect.metrics.calibration import Calibration
 from coursecorrect.metrics.paired import paired_difference
 from coursecorrect.metrics.paths import (
     CORRECTED,
@@ -27,6 +29,11 @@ from coursecorrect.metrics.paths import (
 from coursecorrect.types import ItemKind, Verdict
 
 Row = dict[str, Any]
+Agreements = Mapping[str, Row]
+"""A dumped ``metrics.Agreement`` for each judge that has one, by the judge's digest."""
+
+CALIBRATION = "calibration.json"
+"""In a run folder: what ``c2 calibrate`` found."""
 
 _ITEM_FIELDS = ("id", "kind", "pair_key", "category", "request", "opener", "response")
 _PATH_FIELDS = ("id", "item", "kind", "k", "path", "prefill", "continuation", "tokens", "finished")
@@ -62,6 +69,13 @@ class Run:
     def joined(self) -> list[JudgedPath]:
         """Paths with their verdicts, as the metrics take them."""
         return join_rows(self.items, self.paths, self.verdicts)
+
+
+class RunCalibration(Calibration):
+    """A calibration as its run folder keeps it."""
+
+    judge: dict[str, str]
+    """Name and digest of the judge whose error is taken out."""
 
 
 def load_run(folder: Path) -> Run:
@@ -159,6 +173,12 @@ def results_of(run: Run, agreement: Row | None = None) -> Row:
     }
 
 
+def results_of_all(runs: Sequence[Run], agreements: Agreements | None) -> list[Row]:
+    """The results of runs, each with the agreement of its own judge."""
+    known = agreements or {}
+    return [results_of(run, known.get(str(run.settings["judge"].get("digest")))) for run in runs]
+
+
 def write_results(folder: Path, agreement: Row | None = None) -> Row:
     """Write ``results.json`` into a run folder and return what it holds."""
     results = results_of(load_run(folder), agreement)
@@ -169,12 +189,36 @@ def write_results(folder: Path, agreement: Row | None = None) -> Row:
     return results
 
 
+def calibration_of(folder: Path) -> RunCalibration | None:
+    """What ``c2 calibrate`` found of a run; None where nobody asked.
+
+    Raises:
+        DataError: the file cannot be used.
+        RunError: it is about another judge than that of the run.
+    """
+    path = folder / CALIBRATION
+    if not path.is_file():
+        return None
+    try:
+        found = RunCalibration.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise DataError(f"{path}: {reason}; run 'c2 calibrate' again or delete it") from error
+    if found.judge != store.read_run(folder)["judge"]:
+        raise RunError(
+            f"{path} is about another judge than that of the run; "
+            "run 'c2 calibrate' again or delete it"
+        )
+    return found
+
+
 def compare_folders(
-    before: Path, after: Path, agreement: Row | None = None
+    before: Path, after: Path, agreements: Agreements | None = None
 ) -> tuple[Row, Row, Row]:
     """The results of two run folders and their paired differences."""
     runs = load_run(before), load_run(after)
-    return results_of(runs[0], agreement), results_of(runs[1], agreement), compare(*runs)
+    first, second = results_of_all(runs, agreements)
+    return first, second, compare(*runs)
 
 
 def compare(before: Run, after: Run, seed: int = 0) -> Row:

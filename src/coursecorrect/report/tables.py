@@ -14,9 +14,10 @@ from coursecorrect.report.words import (
     VERDICTS,
     Figure,
     Results,
-    agreement_line,
     claimed,
     interval,
+    judge_line,
+    judges,
     k_meaning,
     number,
     p_value,
@@ -111,8 +112,7 @@ def _lines(results: Results) -> list[Text]:
     lines += _course(harmful) if harmful else []
     for what, count in sorted(results["excluded"].items()):
         lines.append(Text(f"Left out: {count} {visible(what)}"))
-    judge = results["judge"]
-    lines.append(Text(f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"))
+    lines.append(Text(judge_line(results["judge"])))
     return lines
 
 
@@ -173,15 +173,14 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
             str(difference["n"]) if difference else "–",
             Text(change, _CHANGE_STYLES.get(change, "dim")),
         )
-    judge = after["judge"]
-    line = f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"
-    parts: list[RenderableType] = [table, Text(line)]
+    known = judges([before, after])
+    parts: list[RenderableType] = [table, *(Text(judge_line(judge)) for judge in known)]
     headline = differences.get("J")
     if headline:
         parts.insert(
             1, Text(f"Difference of J: {p_value(headline['p'])} by sign flips of requests")
         )
-    if before["judge"]["digest"] != judge["digest"]:
+    if len(known) > 1:
         parts.append(Text("The two runs were judged by different judges.", "bold red"))
     if k_meaning(before) != k_meaning(after):
         line = f"The runs follow different protocols: {k_meaning(before)} → {k_meaning(after)}."

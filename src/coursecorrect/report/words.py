@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,16 @@ def claimed(agreement: Results) -> tuple[int, int]:
     confusion = agreement["confusion"]
     judge = sum(row.get("corrected", 0) for row in confusion.values())
     return judge, sum(confusion.get("corrected", {}).values())
+
+
+def judges(results: Sequence[Results]) -> list[Results]:
+    """Each judge of some runs once, with its agreement."""
+    return [*{r["judge"]["digest"]: r["judge"] for r in results}.values()]
+
+
+def judge_line(judge: Results) -> str:
+    """A judge and its agreement in one line."""
+    return f"Judge {visible(str(judge['name']))}, {agreement_line(judge['agreement'])}"
 
 
 def agreement_line(agreement: Results | None) -> str:
