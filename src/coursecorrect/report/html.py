@@ -40,9 +40,29 @@ def write_report(
     runs = [load_run(folder) for folder in (before, after) if folder is not None]
     results = [results_of(run, agreement) for run in runs]
     differences = compare(runs[0], runs[1]) if len(runs) == 2 else None
+    write_page(runs, results, differences, out)
+    return out
+
+
+def write_page(
+    runs: Sequence[Run],
+    results: Sequence[Results],
+    differences: Results | None,
+    out: Path,
+    taught: Markup | None = None,
+) -> None:
+    """The page on one run or two, from their figures.
+
+    Args:
+        runs, results: each run with its figures; the agreement is that of the first one's judge.
+        differences: the paired ones of two runs.
+        out: the HTML file.
+        taught: a section on what a training taught, in place of the table of differences.
+    """
+    agreement = results[0]["judge"]["agreement"]
     page = (
         environment()
-        .from_string(_template())
+        .from_string(resource("report.html.j2"))
         .render(
             title=" → ".join(dict.fromkeys(run.model for run in runs)),
             sides=_side_words(runs),
@@ -62,14 +82,15 @@ def write_report(
             embedded=any(_is_embedded(run) for run in runs),
             excluded=[_excluded(run) for run in runs],
             unjudged=[_unjudged(run) for run in runs],
+            taught=taught,
         )
     )
     store.write_text(out, page)
-    return out
 
 
-def _template() -> str:
-    return files("coursecorrect.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+def resource(name: str) -> str:
+    """A template or script that stands beside this module."""
+    return files("coursecorrect.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def environment() -> Environment:
@@ -153,14 +174,14 @@ def _figures(results: Sequence[Results]) -> list[Row]:
     return [
         {
             "label": f"{label}; the same figures stand in the tables below",
-            "wide": _themed(plots.svg(make(before, after), f"{name}-wide")),
-            "narrow": _themed(plots.svg(make(before, after, narrow=True), f"{name}-narrow")),
+            "wide": themed(plots.svg(make(before, after), f"{name}-wide")),
+            "narrow": themed(plots.svg(make(before, after, narrow=True), f"{name}-narrow")),
         }
         for name, make, label in makers
     ]
 
 
-def _themed(svg: str) -> Markup:
+def themed(svg: str) -> Markup:
     """Our own SVG, its colours replaced by the page's, so that it follows a dark scheme."""
     for name, colour in plots.THEME.items():
         svg = svg.replace(colour, f"var(--{name},{colour})")
