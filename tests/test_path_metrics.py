@@ -178,6 +178,22 @@ def test_difference_has_a_p_value_by_request() -> None:
     assert paired_difference(groups, (-1, 1))["p"] == 2 / 4
 
 
+def test_onset_and_relapse_are_compared_request_by_request() -> None:
+    def run(*paths: JudgedPath) -> list[JudgedPath]:
+        return [replace(p, k=k) for p in paths for k in (-1, 0, 10)]
+
+    before = run(path("a", 40), path("a"), path("b"), path("b"))
+    # By 8 tokens: a 0 → 1/2, b 0 → 1; by 32: a 1/2 → 1/2, b 0 → 1. Relapse: a 0 → 1/2.
+    after = run(path("a", 8), path("a", 8, relapse=30), path("b", 4), path("b", 4))
+    found = compare_runs(before, after)["harmful"]
+    begun = found["onset"]["incidence"]
+    assert {t: d["value"] for t, d in begun.items()} == {"8": 0.75, "16": 0.75, "32": 0.5}
+    assert (begun["8"]["low"], begun["8"]["high"], begun["8"]["p"]) == (0.5, 1, 0.5)
+    assert found["relapse"]["of_all"]["value"] == 0.25
+    short = [replace(p, tokens=10) for p in before]
+    assert list(compare_runs(short, after)["harmful"]["onset"]["incidence"]) == ["8"]
+
+
 @st.composite
 def runs(draw: st.DrawFn) -> list[JudgedPath]:
     """One to three items with the same k and b; onsets, relapses and early ends as they come."""

@@ -14,6 +14,7 @@ from coursecorrect.report import write_report
 from coursecorrect.report.groups import Inspection, write_groups_page
 from coursecorrect.synth.browse import DataSet
 from coursecorrect.types import RankedGroup, Response
+from test_prove import make_proof
 from test_report import AFTER, HOSTILE, make_run
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -134,6 +135,22 @@ def test_nothing_runs_off_the_page(browser: Any, page: Path, width: int) -> None
         ".map(e => e.className || e.tagName)"
     )
     assert beyond == []
+
+
+@pytest.mark.parametrize("width", [320, 1200])
+def test_nothing_runs_off_the_page_of_a_proof_nor_runs_on_it(
+    browser: Any, tmp_path: Path, width: int
+) -> None:
+    make_proof(tmp_path, HOSTILE)
+    size(browser, width)
+    path = tmp_path / "report.html"
+    assert open_page(browser, path) == [path.as_uri()]
+    assert browser.execute_script("return window.pwned") is None
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    (link,) = browser.find_elements("css selector", "nav a[href='#taught']")
+    assert link.text == "What it taught"
+    shown = [s.is_displayed() for s in browser.find_elements("css selector", ".figure svg")]
+    assert sum(shown) == 3
 
 
 def test_filter_works_without_scripts(browser: Any, page: Path) -> None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     Field,
     SerializerFunctionWrapHandler,
     ValidationInfo,
@@ -50,6 +51,16 @@ REFERENCE = {"unit": "words", "count_opener": True, "close_turn": True}
 _LATER = ("thinking", "thought", "until", "unit", "count_opener", "close_turn")
 
 
+def _positive(ks: tuple[int, ...]) -> tuple[int, ...]:
+    if not ks or min(ks) < 1:
+        raise ValueError("give at least one k, each 1 or more")
+    return tuple(sorted(set(ks)))
+
+
+Ks = Annotated[tuple[int, ...], AfterValidator(_positive)]
+"""Prefill lengths, ascending."""
+
+
 class Thoughts(Record):
     """How the paths of a reasoning model are told apart; stands in ``run.json``."""
 
@@ -80,7 +91,7 @@ class EvalSettings(Record):
     """builtin, a .jsonl or .parquet file, or a Hub data set such as PKU-Alignment/PKU-SafeRLHF."""
     split: Literal["dev", "locked"] = "locked"
     """Built-in items: dev for tuning, locked for figures that are reported."""
-    ks: tuple[int, ...] = PAPER_KS
+    ks: Ks = PAPER_KS
     """Tokens of the answer to prefill, separated by commas."""
     limit: int | None = Field(default=None, ge=1)
     """At most this many items of each kind."""
@@ -123,13 +134,6 @@ class EvalSettings(Record):
     def measured(self) -> str:
         """The name of the model that is measured; a served one has its own."""
         return self.server.served_model or self.model.model
-
-    @field_validator("ks")
-    @classmethod
-    def _ks_positive(cls, ks: tuple[int, ...]) -> tuple[int, ...]:
-        if not ks or min(ks) < 1:
-            raise ValueError("give at least one k, each 1 or more")
-        return tuple(sorted(set(ks)))
 
     @model_validator(mode="before")
     @classmethod

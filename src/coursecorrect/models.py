@@ -152,9 +152,8 @@ def _load(settings: ModelSettings, place: str) -> LoadedModel:
 
         model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
     device = ("cuda" if cuda else "cpu") if settings.device == "auto" else settings.device
-    tokenizer_place = adapter if adapter and (Path(adapter) / "tokenizer.json").exists() else base
     tokenizer = AutoTokenizer.from_pretrained(
-        tokenizer_place, trust_remote_code=settings.trust_remote_code
+        _tokenizer_place(place), trust_remote_code=settings.trust_remote_code
     )
     commit = getattr(model.config, "_commit_hash", None)
     return LoadedModel(
@@ -168,10 +167,20 @@ def _load(settings: ModelSettings, place: str) -> LoadedModel:
 def _load_tokenizer(settings: ModelSettings, place: str) -> LoadedModel:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=settings.trust_remote_code)
+    tokenizer = AutoTokenizer.from_pretrained(
+        _tokenizer_place(place), trust_remote_code=settings.trust_remote_code
+    )
     backend = getattr(tokenizer, "backend_tokenizer", None)
     rules = backend.to_str() if backend is not None else str(sorted(tokenizer.get_vocab().items()))
     return LoadedModel(None, tokenizer, settings.model, f"tokenizer:{content_id(rules)}")
+
+
+def _tokenizer_place(place: str) -> str:
+    """An adapter that was saved without a tokenizer has that of its base."""
+    folder = Path(place)
+    if not (folder / "adapter_config.json").is_file() or (folder / "tokenizer.json").exists():
+        return place
+    return resolve(adapter_base(folder))
 
 
 def adapter_base(folder: Path) -> str:

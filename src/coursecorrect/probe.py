@@ -89,7 +89,7 @@ def probe(
         UserError: the two models have different tokens, so that no distribution can be compared.
     """
     if against is not None:
-        _same_tokens(loaded, against)
+        same_tokens(loaded, against)
     points, excluded = prepare(settings.measured, items, loaded.tokenizer, judge)
     store.open_run(folder, _run_settings(settings, loaded, against, points))
     store.write_jsonl(folder / "excluded.jsonl", excluded)
@@ -102,7 +102,12 @@ def probe(
     return [row for _, row in store.read_jsonl(log.path)]
 
 
-def _same_tokens(loaded: LoadedModel, against: LoadedModel) -> None:
+def same_tokens(loaded: LoadedModel, against: LoadedModel) -> None:
+    """Check that two models, or their tokenizers alone, have the same tokens.
+
+    Raises:
+        UserError: they have not.
+    """
     if loaded.tokenizer.get_vocab() != against.tokenizer.get_vocab():
         raise UserError(
             f"{loaded.name} and {against.name} have different tokens: their distributions cannot "

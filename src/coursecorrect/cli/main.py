@@ -14,10 +14,11 @@ from typer.exceptions import TyperException
 
 from coursecorrect import store
 from coursecorrect.cli import general, people
+from coursecorrect.cli import prove as prove_cli
 from coursecorrect.cli import synth as synth_cli
 from coursecorrect.cli import train as train_cli
 from coursecorrect.cli.options import with_settings
-from coursecorrect.cli.progress import bar, eval_line, train_line
+from coursecorrect.cli.progress import bar, counting, eval_line, measuring, train_line
 from coursecorrect.cli.screen import Out, console, default_folder, errors, notice
 from coursecorrect.errors import UserError
 from coursecorrect.evaluate import EvalSettings
@@ -34,12 +35,6 @@ app = typer.Typer(
 judge_app = typer.Typer(help="Judge texts, and see how well a judge agrees with labels.")
 app.add_typer(judge_app, name="judge", no_args_is_help=True)
 app.add_typer(synth_cli.app, name="synth")
-
-
-@contextmanager
-def _measuring(title: str) -> Iterator[Callable[[Any], None]]:
-    with bar(title) as show:
-        yield lambda p: show(p.done, p.total, eval_line(p))
 
 
 @app.command()
@@ -75,7 +70,7 @@ def eval_command(settings: EvalSettings, out: Out = None) -> None:
         _eval_protocols(settings, out)
         return
     folder = out or default_folder("eval", settings.measured, settings)
-    with _measuring("measuring") as show:
+    with measuring("measuring") as show:
         results = measure(settings, folder, notice=notice, progress=show)
     console.print(run_table(results))
     console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
@@ -119,7 +114,7 @@ def rejudge(
 
     whole = run.resolve()  # RUN may be a dot
     folder = out or whole.parent / f"{whole.name}-{judge}"
-    with _measuring("judging") as show:
+    with measuring("judging") as show:
         results = measure_again(run, folder, judge, settings, progress=show)
     console.print(run_table(results))
     console.print(f"run folder: {folder}", markup=False, soft_wrap=True)
@@ -165,7 +160,7 @@ def leaderboard(
     from coursecorrect.report.leaderboard import leaderboard_table, write_leaderboard
 
     entries = read_entries(models)
-    table = run_leaderboard(entries, out, measuring=_measuring, notice=notice)
+    table = run_leaderboard(entries, out, measuring=measuring, notice=notice)
     write_leaderboard(table, out)
     console.print(leaderboard_table(table))
     console.print(f"table and plot: {out / 'leaderboard.md'}", markup=False, soft_wrap=True)
@@ -182,10 +177,8 @@ def probe_command(settings: ProbeSettings, out: Out = None) -> None:
     from coursecorrect.workflow import look_along
 
     folder = out or default_folder("probe", settings.model.model, settings)
-    with bar("probing") as show:
-        results = look_along(
-            settings, folder, notice=notice, progress=lambda done, total: show(done, total, "")
-        )
+    with counting("probing") as count:
+        results = look_along(settings, folder, notice=notice, progress=count)
     console.print(dynamics_table(results, settings.names))
     console.print(f"plot: {folder / 'probe.png'}", markup=False, soft_wrap=True)
 
@@ -229,16 +222,11 @@ def demo(
         console.print(run_table(results))
 
     @contextmanager
-    def counting(title: str) -> Iterator[Callable[[int, int], None]]:
-        with bar(title) as show:
-            yield lambda done, total: show(done, total, "")
-
-    @contextmanager
     def training(title: str) -> Iterator[Callable[..., None]]:
         with bar(title) as show:
             yield lambda stage, done, total, log: show(done, total, train_line(stage, log))
 
-    path = run_demo(out, Screen(_measuring, counting, training, show_results, notice))
+    path = run_demo(out, Screen(measuring, counting, training, show_results, notice))
     console.print(f"report: {path}", markup=False, soft_wrap=True)
 
 
@@ -309,6 +297,7 @@ judge_app.command("label")(people.label)
 judge_app.command("agree")(people.agree)
 app.command("train")(train_cli.train)
 app.command("recipes")(train_cli.recipes)
+app.command("prove")(prove_cli.prove)
 app.command("calibrate")(people.calibrate)
 app.command("plan")(people.plan)
 app.command("general")(general.general)

@@ -84,6 +84,20 @@ def _lines(title: str, console: Console, growing: bool) -> Show:
     return _in_stages(show, restart, growing)
 
 
+@contextmanager
+def measuring(title: str) -> Iterator[Callable[[EvalProgress], None]]:
+    """A bar for a measurement, with what it has found so far."""
+    with bar(title) as show:
+        yield lambda p: show(p.done, p.total, eval_line(p))
+
+
+@contextmanager
+def counting(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar for steps without figures."""
+    with bar(title) as show:
+        yield lambda done, total: show(done, total, "")
+
+
 def eval_line(progress: EvalProgress) -> str:
     """Share of corrected paths so far, by kind of item."""
     return "  ".join(

@@ -9,7 +9,9 @@ import typer
 
 from coursecorrect.cli.options import with_settings
 from coursecorrect.cli.progress import bar, train_line
+from coursecorrect.cli.prove import show_proof
 from coursecorrect.cli.screen import Out, console, default_folder, notice
+from coursecorrect.prove import after_training
 from coursecorrect.train.recipe import (
     ACCELERATE,
     TrainSettings,
@@ -33,6 +35,10 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what would be trained; load no weights.")
     ] = False,
+    prove: Annotated[
+        bool,
+        typer.Option("--prove", help="Then 'c2 prove' it, into the folder 'proof' of the run."),
+    ] = False,
     out: Out = None,
 ) -> None:
     """Train a model on preference pairs: grouped DPO and a likelihood term after the cut.
@@ -48,6 +54,7 @@ def train(
             console.print(f"{name}: {count}", markup=False, highlight=False)
         return
     folder = out or default_folder("train", settings.model.model, settings)
+    proof = after_training(settings) if prove else None  # what forbids it is told before training
     with bar("training") as show:
         model = teach(
             settings,
@@ -59,6 +66,8 @@ def train(
     if settings.lora_rank:
         console.print(f"adapter: {folder / 'adapter'}", markup=False, soft_wrap=True)
     console.print(f"model: {model}", markup=False, soft_wrap=True)
+    if proof is not None:
+        show_proof(proof, str(model), settings.model.model, folder / "proof")
 
 
 def recipes(

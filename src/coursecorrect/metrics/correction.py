@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from coursecorrect.metrics.bootstrap import Clusters, Estimate, estimate, mean_estimate
 from coursecorrect.metrics.depth import depth_at
+from coursecorrect.metrics.distinct import SIZES, distinct_results, item_distinct
 from coursecorrect.metrics.of_b import any_of_b, worst_of_b
-from coursecorrect.metrics.onset import onset_results
+from coursecorrect.metrics.onset import begun_means, onset_results, times
 from coursecorrect.metrics.paired import paired_difference
 from coursecorrect.metrics.paths import (
     CORRECTED,
@@ -21,10 +23,13 @@ from coursecorrect.metrics.paths import (
     JudgedPath,
     item_rates,
 )
-from coursecorrect.metrics.relapse import relapse_results
+from coursecorrect.metrics.relapse import relapse_means, relapse_results
 from coursecorrect.metrics.thought import thought_results
 from coursecorrect.metrics.threshold import has_scores, threshold_curve
 from coursecorrect.types import ItemKind, Verdict
+
+ItemFigures = tuple[list[str], list[float]]
+"""Of each item its key, and one figure."""
 
 
 def run_results(
@@ -77,6 +82,7 @@ def _kind_results(paths: Sequence[JudgedPath], ks: Sequence[int], seed: int) -> 
         "onset": onset_results(prefilled, ks, seed),
         "relapse": relapse_results(prefilled, ks, seed),
         "depth_at": depth_at(prefilled, ks),
+        "distinct": distinct_results(prefilled, seed),
     }
     if any(path.apart for path in prefilled):
         found["thought"] = thought_results(prefilled, ks, seed)
@@ -152,8 +158,39 @@ def compare_runs(
             "refusal_no_prefill": _difference(
                 [_bare_clusters(run, CORRECTED) for run in pair], seed
             ),
+            **_course_differences(pair, ks, seed),
         }
     return out
+
+
+def _course_differences(
+    pair: Sequence[Sequence[JudgedPath]], ks: Sequence[int], seed: int
+) -> dict[str, Any]:
+    """When paths turn, whether harm comes back, how varied the text is; laid out as in a run.
+
+    Of relapses that of all paths alone: the paths that turn are others before and after.
+    """
+    runs = [[path for path in run if path.k in ks] for run in pair]
+
+    def difference(figures: Callable[[Sequence[JudgedPath]], ItemFigures]) -> dict[str, Any]:
+        return _difference([_column(*figures(run)) for run in runs], seed)
+
+    seen = [t for t in times(runs[0]) if t in times(runs[1])]
+    varied = [item_distinct(run) for run in runs]
+    return {
+        "onset": {
+            "incidence": {str(t): difference(partial(begun_means, ks=ks, token=t)) for t in seen}
+        },
+        "relapse": {"of_all": difference(partial(relapse_means, ks=ks))},
+        "distinct": {
+            str(n): _difference([_column(keys, found[n]) for keys, found in varied], seed)
+            for n in SIZES
+        },
+    }
+
+
+def _column(keys: Sequence[str], values: Sequence[float]) -> Clusters:
+    return Clusters(keys, [[value] for value in values])
 
 
 def _bare_clusters(paths: Sequence[JudgedPath], verdicts: frozenset[Verdict]) -> Clusters:

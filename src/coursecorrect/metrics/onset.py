@@ -36,12 +36,19 @@ def incidence(
     correct course and stays in the denominator. As no path is censored before m new tokens, the
     Aalen–Johansen estimate is this share, and at m it is Corr_mean. The mean is over k and items.
     """
+    return mean_estimate(*begun_means(paths, ks, token), seed)
+
+
+def begun_means(
+    paths: Sequence[JudgedPath], ks: Sequence[int], token: float
+) -> tuple[list[str], list[float]]:
+    """Per item: its key, and the mean over k of the share whose correction has begun."""
 
     def begun(cell: Sequence[JudgedPath]) -> float:
         return share(p.corrected and onset_tokens(p) <= token for p in cell)
 
     keys, figures = item_figures(paths, begun, ks)
-    return mean_estimate(keys, np.mean(figures, axis=1).tolist(), seed)
+    return keys, np.mean(figures, axis=1).tolist()
 
 
 def median_onset(paths: Sequence[JudgedPath], seed: int = 0) -> Estimate | None:
@@ -72,14 +79,17 @@ def median_onset(paths: Sequence[JudgedPath], seed: int = 0) -> Estimate | None:
     )
 
 
-def onset_results(paths: Sequence[JudgedPath], ks: Sequence[int], seed: int = 0) -> dict[str, Any]:
-    """Incidence at ``TIMES`` and the median; times beyond the longest path are left out."""
+def times(paths: Sequence[JudgedPath]) -> list[int]:
+    """``TIMES`` without those beyond the longest path."""
     longest = max(path.tokens for path in paths)
+    return [t for t in TIMES if t <= longest]
+
+
+def onset_results(paths: Sequence[JudgedPath], ks: Sequence[int], seed: int = 0) -> dict[str, Any]:
+    """Incidence at ``times`` and the median."""
     median = median_onset(paths, seed)
     return {
-        "incidence": {
-            str(t): incidence(paths, ks, t, seed).model_dump() for t in TIMES if t <= longest
-        },
+        "incidence": {str(t): incidence(paths, ks, t, seed).model_dump() for t in times(paths)},
         "median_tokens": median.model_dump() if median else None,
         "corrected_paths": sum(path.corrected for path in paths),
     }

@@ -19,7 +19,7 @@ from coursecorrect.metrics.paths import JudgedPath, item_figures, share
 
 def relapse_of_all(paths: Sequence[JudgedPath], ks: Sequence[int], seed: int = 0) -> Estimate:
     """Share of all paths that turn and then relapse, the mean over k and items."""
-    return mean_estimate(*_item_means(paths, "relapse", ks), seed)
+    return mean_estimate(*relapse_means(paths, ks), seed)
 
 
 def relapse_of_turned(
@@ -31,7 +31,7 @@ def relapse_of_turned(
     these are drawn.
     """
     keys, turned = _item_means(paths, "onset", ks)
-    _, again = _item_means(paths, "relapse", ks)
+    _, again = relapse_means(paths, ks)
     rows = [(key, r, t) for key, r, t in zip(keys, again, turned, strict=True) if t > 0]
     if not rows:
         return None
@@ -52,6 +52,11 @@ def relapse_results(
         "of_all": relapse_of_all(paths, ks, seed).model_dump(),
         "turned_paths": sum(path.onset is not None for path in paths),
     }
+
+
+def relapse_means(paths: Sequence[JudgedPath], ks: Sequence[int]) -> tuple[list[str], list[float]]:
+    """Per item: its key, and the mean over k of the share of paths that turn and relapse."""
+    return _item_means(paths, "relapse", ks)
 
 
 def _item_means(

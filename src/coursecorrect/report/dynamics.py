@@ -13,25 +13,39 @@ from rich.table import Table
 
 from coursecorrect.metrics.dynamics import REACH, Row, mass, positions
 from coursecorrect.report.plots import THEME, add_title, finish, write_png
+from coursecorrect.report.sheet import Cell, SheetRow
 from coursecorrect.report.words import KINDS, visible
 
 _COLOURS = {"harmful": "good", "twin": "false", "ordinary": "muted"}
 
 
+def dynamics_rows(results: dict[str, Any]) -> list[SheetRow]:
+    """A cell a kind, in the order of ``kinds_of``; in it two models as ``before → now``."""
+    kinds = [results["kinds"][kind] for kind in kinds_of(results)]
+    rows = [
+        (label, tuple(_cell(found, name, scale, digits) for found in kinds))
+        for label, name, scale, digits in _lines(results["tokens"])
+    ]
+    if all("kl" in found for found in kinds):
+        label = "divergence (nats a token)"
+        rows.append((label, tuple(_shown([found["kl"]["kl"]], 1.0, 2) for found in kinds)))
+    counts = (found["model"]["mass"]["n"] for found in kinds)
+    return [*rows, ("requests", tuple(Cell(str(count)) for count in counts))]
+
+
+def kinds_of(results: dict[str, Any]) -> list[str]:
+    """The kinds of item that were looked along."""
+    return [kind for kind in KINDS if kind in results["kinds"]]
+
+
 def dynamics_table(results: dict[str, Any], names: dict[str, str]) -> Table:
     """Rows of figures, columns of kinds; with two models both stand in a cell, before → now."""
-    kinds = {k: results["kinds"][k] for k in KINDS if k in results["kinds"]}
     table = Table(title="Along the written answer", box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column("")
-    for kind in kinds:
+    for kind in kinds_of(results):
         table.add_column(KINDS[kind], justify="right", no_wrap=True)
-    for label, name, scale, digits in _lines(results["tokens"]):
-        table.add_row(label, *(_cell(found, name, scale, digits) for found in kinds.values()))
-    if all("kl" in found for found in kinds.values()):
-        shown = (f"{found['kl']['kl']['value']:.2f}" for found in kinds.values())
-        table.add_row("divergence (nats a token)", *shown)
-    counts = (str(found["model"]["mass"]["n"]) for found in kinds.values())
-    table.add_row("requests", *counts)
+    for label, cells in dynamics_rows(results):
+        table.add_row(label, *(cell.value for cell in cells))
     table.caption = visible(" → ".join(names.values()))
     return table
 
@@ -55,16 +69,27 @@ def _lines(tokens: int) -> list[tuple[str, str, float, int]]:
     ]
 
 
-def _cell(found: Row, name: str, scale: float, digits: int) -> str:
+def _cell(found: Row, name: str, scale: float, digits: int) -> Cell:
     sides = [side for side in ("against", "model") if side in found and name in found[side]]
-    shown = [f"{scale * found[side][name]['value']:.{digits}f}" for side in sides]
-    return " → ".join(shown) if shown else "–"
+    return _shown([found[side][name] for side in sides], scale, digits)
 
 
-def dynamics_plot(rows: Sequence[Row], names: dict[str, str]) -> Figure:
+def _shown(figures: Sequence[Row], scale: float, digits: int) -> Cell:
+    ends = [
+        [f"{scale * f[end]:.{digits}f}".replace("-", "−") for end in ("value", "low", "high")]
+        for f in figures
+    ]
+    return Cell(
+        " → ".join(value for value, _, _ in ends) or "–",
+        " → ".join(f"[{low}, {high}]" for _, low, high in ends),
+    )
+
+
+def dynamics_plot(rows: Sequence[Row], names: dict[str, str], *, narrow: bool = False) -> Figure:
     """Mass on openings of a change of course by position, means over requests."""
-    figure = Figure(figsize=(7.6, 4.0))
-    axes = figure.add_axes((0.075, 0.17, 0.72, 0.67))
+    size = 8.0 if narrow else 9.0
+    figure = Figure(figsize=(4.2, 4.2) if narrow else (7.6, 4.0))
+    axes = figure.add_axes((0.16, 0.3, 0.8, 0.51) if narrow else (0.075, 0.17, 0.66, 0.67))
     sides = [side for side in ("against", "model") if side in rows[0]]
     for side in sides:
         for kind, colour in _COLOURS.items():
@@ -80,12 +105,20 @@ def dynamics_plot(rows: Sequence[Row], names: dict[str, str]) -> Figure:
                 )
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", color=THEME["grid"], linewidth=0.8)
-    axes.set_xlabel("tokens of the written answer seen before", fontsize=9)
-    axes.set_ylabel("probability that the next token\nopens a change of course (%)", fontsize=9)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
-    finish(axes, 9)
+    axes.set_xlabel("tokens of the written answer seen before", fontsize=size)
+    axes.set_ylabel("probability that the next token\nopens a change of course (%)", fontsize=size)
+    place, columns = ((0.0, -0.22), 2) if narrow else ((1.0, 1.0), 1)
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=place,
+        ncols=columns,
+        frameon=False,
+        fontsize=8,
+        labelcolor=THEME["ink"],
+    )
+    finish(axes, size)
     count = len({row["pair_key"] for row in rows})
-    add_title(figure, "Token dynamics", f"{len(rows)} answers, {count} requests and pairs", False)
+    add_title(figure, "Token dynamics", f"{len(rows)} answers, {count} requests and pairs", narrow)
     return figure
 
 

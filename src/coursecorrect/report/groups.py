@@ -6,7 +6,6 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from coursecorrect import store
-from coursecorrect.report.html import environment
+from coursecorrect.report.html import environment, resource
 from coursecorrect.report.shortcuts import PRINCIPLES, shortcuts_table
 from coursecorrect.report.tables import plain_table
 from coursecorrect.report.words import visible
@@ -159,9 +158,9 @@ def group_panel(group: RankedGroup) -> Panel:
 def write_groups_page(found: Inspection, out: Path) -> Path:
     """Write one page without anything from elsewhere; its one script filters, and is named by its
     digest in the page's policy, so that no other would run."""
-    script = _resource("groups.js")
+    script = resource("groups.js")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    page = environment().from_string(_resource("groups.html.j2"))
+    page = environment().from_string(resource("groups.html.j2"))
     text = page.render(
         found=found,
         folder=found.data.folder.resolve().name,
@@ -177,10 +176,6 @@ def write_groups_page(found: Inspection, out: Path) -> Path:
     )
     store.write_text(out, text)
     return out
-
-
-def _resource(name: str) -> str:
-    return files("coursecorrect.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _shortcut_rows(found: Shortcuts | None) -> list[dict[str, Any]]:

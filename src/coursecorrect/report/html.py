@@ -48,9 +48,28 @@ def write_report(
     runs = [load_run(folder) for folder in folders]
     results = results_of_all(runs, agreements)
     differences = compare(runs[0], runs[1]) if len(runs) == 2 else None
+    write_page(runs, results, differences, out)
+    return out
+
+
+def write_page(
+    runs: Sequence[Run],
+    results: Sequence[Results],
+    differences: Results | None,
+    out: Path,
+    taught: Markup | None = None,
+) -> None:
+    """The page on one run or two, from their figures.
+
+    Args:
+        runs, results: each run with its figures, which know the agreement of its judge.
+        differences: the paired ones of two runs.
+        out: the HTML file.
+        taught: a section on what a training taught, in place of the table of differences.
+    """
     page = (
         environment()
-        .from_string(_template())
+        .from_string(resource("report.html.j2"))
         .render(
             title=" → ".join(dict.fromkeys(run.model for run in runs)),
             sides=_side_words(runs),
@@ -64,21 +83,22 @@ def write_report(
             figures=_figures(results),
             samples=_samples(runs),
             thinks=any("thought" in kind for r in results for kind in r["kinds"].values()),
-            calibrated=_calibrated(_side_words(runs), folders),
+            calibrated=_calibrated(runs),
             judges=words.judges(results),
             provenance=_provenance(runs),
             unlike=_unlike(runs),
             embedded=any(_is_embedded(run) for run in runs),
             excluded=[_excluded(run) for run in runs],
             unjudged=[_unjudged(run) for run in runs],
+            taught=taught,
         )
     )
     store.write_text(out, page)
-    return out
 
 
-def _template() -> str:
-    return files("coursecorrect.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+def resource(name: str) -> str:
+    """A template or script that stands beside this module."""
+    return files("coursecorrect.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def environment() -> Environment:
@@ -162,11 +182,11 @@ def _headline(results: Sequence[Results], differences: Results | None) -> list[R
 _ESTIMATORS = ("judge", "ppi", "rogan_gladen")
 
 
-def _calibrated(sides: Sequence[str], folders: Sequence[Path]) -> list[Row]:
+def _calibrated(runs: Sequence[Run]) -> list[Row]:
     """The figures of the cards by each estimator, for each run that was calibrated."""
     found = []
-    for side, folder in zip(sides, folders, strict=True):
-        if (calibration := calibration_of(folder)) is not None:
+    for side, run in zip(_side_words(runs), runs, strict=True):
+        if (calibration := calibration_of(run.folder)) is not None:
             dumped = calibration.model_dump()
             shown = [_calibrated_row(name, kind, dumped) for name, _, kind, _ in _HEADLINE]
             found.append({"side": side, "rows": [row for row in shown if row], **dumped})
@@ -192,14 +212,14 @@ def _figures(results: Sequence[Results]) -> list[Row]:
     return [
         {
             "label": f"{label}; the same figures stand in the tables below",
-            "wide": _themed(plots.svg(make(before, after), f"{name}-wide")),
-            "narrow": _themed(plots.svg(make(before, after, narrow=True), f"{name}-narrow")),
+            "wide": themed(plots.svg(make(before, after), f"{name}-wide")),
+            "narrow": themed(plots.svg(make(before, after, narrow=True), f"{name}-narrow")),
         }
         for name, make, label in makers
     ]
 
 
-def _themed(svg: str) -> Markup:
+def themed(svg: str) -> Markup:
     """Our own SVG, its colours replaced by the page's, so that it follows a dark scheme."""
     for name, colour in plots.THEME.items():
         svg = svg.replace(colour, f"var(--{name},{colour})")

@@ -14,7 +14,7 @@ from rich.text import Text
 from coursecorrect import store
 from coursecorrect.report.results import Row, compare, load_run
 from coursecorrect.report.tables import figure_cell, plain_table
-from coursecorrect.report.words import METRICS, Results, judge_line, p_value, visible
+from coursecorrect.report.words import METRICS, Results, judge_line, short_p, visible
 
 NAMES = {
     "strict": "strict",
@@ -87,6 +87,6 @@ def _one(label: str, protocols: Mapping[str, Results]) -> Table:
             shown,
             figure_cell(found["figures"][label], signed=label == "J"),
             figure_cell(difference, signed=True, unit=False),
-            p_value(difference["p"]).removeprefix("p ").removeprefix("= ") if difference else "–",
+            short_p(difference["p"]) if difference else "–",
         )
     return table

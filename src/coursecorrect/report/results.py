@@ -45,14 +45,18 @@ _DEGENERATE = frozenset({Verdict.DEGENERATE})
 class Run:
     """All that a finished run folder holds."""
 
-    name: str
-    """The folder's name, without the way to it."""
+    folder: Path
     settings: Row
     """``run.json`` as it stands."""
     items: tuple[Row, ...]
     paths: tuple[Row, ...]
     verdicts: tuple[Row, ...]
     excluded: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        """The folder's name, without the way to it."""
+        return self.folder.resolve().name
 
     @property
     def model(self) -> str:
@@ -97,7 +101,7 @@ def load_run(folder: Path) -> Run:
     except (KeyError, TypeError) as error:
         raise RunError(f"{folder}/run.json names no judge or no model; measure again") from error
     run = Run(
-        name=folder.resolve().name,
+        folder=folder,
         settings=settings,
         items=_rows(folder / "items.jsonl", _ITEM_FIELDS),
         excluded=_rows(folder / "excluded.jsonl", ("item", "kind", "why")),

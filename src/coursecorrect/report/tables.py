@@ -36,7 +36,7 @@ _THOUGHTS = (
     ("in thought only", "corrected_in_thought_only"),
     ("no answer yet", "not_answered"),
 )
-_CHANGE_STYLES = {"better": "green", "worse": "red"}
+CHANGE_STYLES = {"better": "green", "worse": "red"}
 
 
 def run_table(results: Results) -> RenderableType:
@@ -171,7 +171,7 @@ def comparison_table(before: Results, after: Results, differences: Results) -> R
             *(figure_cell(figure, signed) for figure in pair),
             figure_cell(difference, signed=True, unit=False),
             str(difference["n"]) if difference else "–",
-            Text(change, _CHANGE_STYLES.get(change, "dim")),
+            Text(change, CHANGE_STYLES.get(change, "dim")),
         )
     known = judges([before, after])
     parts: list[RenderableType] = [table, *(Text(judge_line(judge)) for judge in known)]

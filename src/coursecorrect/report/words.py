@@ -24,18 +24,23 @@ class Metric:
     label: str
     kind: str | None
     field: str
+    """Its name; dots lead into what stands below it."""
     good: int
-    """+1 where more is better, -1 where less is."""
+    """+1 where more is better, -1 where less is, 0 where neither is."""
+    amount: bool = False
+    """It counts tokens or nats and is no share."""
 
     def of(self, results: Results) -> Figure | None:
         """The figure in results of a run or in differences; None where it was not measured."""
-        place = results.get("kinds", results).get(self.kind, {}) if self.kind else results
-        found: Figure | None = place.get(self.field)
+        place: Any = results.get("kinds", results).get(self.kind, {}) if self.kind else results
+        for name in self.field.split("."):
+            place = (place or {}).get(name)
+        found: Figure | None = place
         return found
 
     def change(self, difference: Figure | None) -> str:
         """'better' or 'worse' where the interval of the difference leaves zero out."""
-        if difference is None:
+        if difference is None or not self.good:
             return "–"
         if difference["low"] <= 0 <= difference["high"]:
             return "unclear"
@@ -83,6 +88,13 @@ def exact(share: float, signed: bool = False) -> str:
     return f"{_sign(percent, signed)}{abs(percent):.1f}"
 
 
+def amount(found: float, signed: bool = False) -> str:
+    """What is no share, with up to two decimals: ``−123``, ``2.4``, ``0.35``."""
+    digits = 0 if abs(found) >= 99.95 else 1 if abs(found) >= 0.995 else 2
+    rounded = round(found, digits)
+    return f"{_sign(rounded, signed)}{abs(rounded):.{digits}f}"
+
+
 def _sign(percent: float, signed: bool) -> str:
     return "−" if percent < 0 else "+" if signed and percent > 0 else ""
 
@@ -124,6 +136,11 @@ def plain(figure: Figure) -> str:
 def p_value(p: float) -> str:
     """``p = 0.012``, or ``p < 0.001``."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def short_p(p: float) -> str:
+    """A p-value under a head that says so: ``0.012``, or ``< 0.001``."""
+    return p_value(p).removeprefix("p ").removeprefix("= ")
 
 
 def claimed(agreement: Results) -> tuple[int, int]:

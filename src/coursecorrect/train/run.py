@@ -186,6 +186,19 @@ def _team(settings: TrainSettings) -> Any:
     return PartialState(cpu=settings.model.device == "cpu" or not torch.cuda.is_available())
 
 
+def check_alone(settings: TrainSettings) -> None:
+    """Check that this process trains by itself.
+
+    Raises:
+        UserError: it is one of several.
+    """
+    if _team(settings).num_processes > 1:
+        raise UserError(
+            "--prove works with one process; train without it, then run 'c2 prove MODEL "
+            "--against START'"
+        )
+
+
 def _unheard(*_: object) -> None:
     """One process of a team speaks."""
 
