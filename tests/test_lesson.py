@@ -12,8 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import quiet
-from coursecorrect.correct.openings import first_tokens
-from coursecorrect.correct.triggers import TRIGGERS
 from coursecorrect.models import ModelSettings
 from coursecorrect.train import lesson
 from coursecorrect.train.grouped import collate, log_probs
@@ -51,7 +49,8 @@ def test_places_follow_clauses_of_the_text_that_goes_on(
         text = (worst if group.harmful else best)[0]["content"]
         trunk = group.responses[group.trunk]
         assert tokenizer.decode(trunk).startswith(text)
-        assert group.places
+        # All over the text, not only at its beginning.
+        assert group.places[-1] > len(trunk) / 2
         for at in group.places:
             before = tokenizer.decode(trunk[:at])
             assert text.startswith(before)
@@ -73,21 +72,21 @@ def test_no_place_stands_after_the_cut_of_a_trunk(
             assert len(tokenizer.decode(group.responses[group.trunk][:at])) <= latest
 
 
-def test_openings_begin_the_corrections_of_the_data(
-    groups: list[TokenGroup], tokenizer: Any
-) -> None:
-    taught = first_tokens(tokenizer, (trigger.text for trigger in TRIGGERS))
+def test_openings_tell_corrections_from_what_follows_a_clause(groups: list[TokenGroup]) -> None:
     found = set(lesson.openings(groups))
     begun = [
         response[start]
         for group in groups
-        for response, start in zip(group.responses[1:], group.learn_from[1:], strict=True)
+        for response, start in zip(group.responses, group.learn_from, strict=True)
         if start is not None
     ]
-    assert len(begun) == 12
-    assert sum(token in found for token in begun) >= 10
-    # What opens is found in the data, and is what was written into them.
-    assert len(found & taught) >= len(found) / 2
+    followed = [g.responses[g.trunk][at] for g in groups for at in g.places]
+    assert len(begun) == 3 * 5
+
+    def share(tokens: list[int]) -> float:
+        return sum(token in found for token in tokens) / len(tokens)
+
+    assert share(begun) > max(0.2, 3 * share(followed))
 
 
 def test_a_token_that_goes_on_with_the_text_is_no_opening() -> None:

@@ -297,6 +297,7 @@ def test_learning_starts_at_the_first_token_wholly_after_the_cut(tokenizer: Any)
             "prompt": [{"role": "user", "content": "How?"}],
             "chosen": [{"role": "assistant", "content": answer}], "rank_chosen": 1,
             "rejected": [{"role": "assistant", "content": "Take."}], "rank_rejected": 2,
+            "role_chosen": "SCR", "role_rejected": "FHR", "cut_rejected": 0,
             "cut_chosen": cut, "weight": 1.0, "principle": 1,
         }  # fmt: skip
         (group,) = token_groups(tokenizer, [row], ChatSettings(), 1024)
@@ -518,7 +519,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(
             steps.append(done) if stage == "training" else None
         ),
     )
-    assert steps == [4, 5, 6, 7, 8, 9]
+    assert steps == list(range(4, 12))
     assert any("checkpoint-3" in notice for notice in notices)
     undisturbed = logits_of(trained[0] / "model")
     assert (logits_of(folder / "model") - undisturbed).abs().max() < 1e-4
@@ -595,7 +596,7 @@ def test_held_out_pairs_are_looked_at_and_change_nothing(
     assert not (tmp_path / "without" / "validation.jsonl").exists()
     rows = [row for _, row in read_jsonl(tmp_path / "with" / "validation.jsonl")]
     groups = {row["group"] for row in trained_on}
-    steps = -(-len(groups) // 2)
+    steps = -(-len(groups) // 8) + -(-len(groups) // 2)  # the lesson reads eight texts a step
     assert [row["step"] for row in rows] == sorted({*range(2, steps, 2), steps})
     assert len([name for name in rows[0]["type"] if name.startswith("harmful: ")]) == 15
     assert sum(row["pairs"] for row in rows[-1]["type"].values()) == len(held_out)

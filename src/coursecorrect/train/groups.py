@@ -103,9 +103,12 @@ def _group(
     request = rows[0]["prompt"][-1]["content"]
     texts: dict[int, str] = {}
     cuts: dict[int, int] = {}
+    turns: dict[int, int] = {}
     for row in rows:
-        texts[row["rank_chosen"]] = row["chosen"][0]["content"]
-        texts[row["rank_rejected"]] = row["rejected"][0]["content"]
+        for side in ("chosen", "rejected"):
+            texts[row[f"rank_{side}"]] = row[side][0]["content"]
+            if row[f"role_{side}"] == "SCR":
+                turns[row[f"rank_{side}"]] = row[f"cut_{side}"]
         cuts[row["rank_chosen"]] = row["cut_chosen"]
     ranks = sorted(texts)
     head = render(tokenizer, request, chat)
@@ -121,8 +124,8 @@ def _group(
         responses.append(tuple(ids))
         cut = _first(starts, cuts.get(rank, 0))
         learn_from.append(cut if harmful and rank in cuts else None)
-        free = cut if cuts.get(rank) else len(ids)
-        places.append([at for at in _places(texts[rank], starts) if at < free])
+        turn = _first(starts, turns[rank]) if rank in turns else len(ids)
+        places.append([at for at in _places(texts[rank], starts) if at <= turn])
     return TokenGroup(
         id=key,
         pair_key=rows[0]["pair_key"],

@@ -28,6 +28,7 @@ NEEDED = (
     "chosen",
     "rejected",
     "cut_chosen",
+    "cut_rejected",
     "role_chosen",
     "role_rejected",
     "id",
