@@ -10,8 +10,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from conftest import quiet
+from coursecorrect.errors import UserError
 from coursecorrect.models import ModelSettings
 from coursecorrect.train import lesson
 from coursecorrect.train.grouped import collate, log_probs
@@ -231,10 +233,55 @@ def test_the_lesson_alone_teaches_where_to_turn(
 ) -> None:
     settings = TrainSettings(
         model=ModelSettings(model=str(tiny_model_folder), device="cpu"),
-        batch_size=2, learning_rate=0.003, lesson_epochs=40, group_share=0,
+        batch_size=2, learning_rate=0.003, lesson_epochs=40,
+        turn_weight=1.0, group_share=0,
     )  # fmt: skip
     train(settings, pairs_folder, tmp_path / "run", notice=quiet, progress=quiet)
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     seen = [row for row in log if "harmful/turn_mass" in row and "harmful/nll" not in row]
     assert seen[-1]["harmful/turn_mass"] > 0.7
     assert seen[-1]["benign/turn_mass"] < 0.3
+
+
+def test_a_killed_lesson_goes_on_from_its_checkpoint(
+    tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path
+) -> None:
+    settings = TrainSettings(
+        model=ModelSettings(model=str(tiny_model_folder), device="cpu"),
+        batch_size=1,
+        lesson_epochs=2,
+        turn_weight=1.0,
+        save_steps=2,
+    )
+
+    def stop(stage: str, done: int, total: int, log: dict[str, float]) -> None:
+        # Eighteen texts, four a step, then nine groups.
+        assert stage != "training" or total == 5 + 9
+        if stage == "training" and done == 3:
+            raise KeyboardInterrupt
+
+    steps: list[int] = []
+
+    def count(stage: str, done: int, total: int, log: dict[str, float]) -> None:
+        if stage == "training":
+            steps.append(done)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, pairs_folder, tmp_path / "killed", notice=quiet, progress=stop)
+    train(settings, pairs_folder, tmp_path / "killed", notice=quiet, progress=count)
+    assert steps == list(range(3, 15))
+    train(settings, pairs_folder, tmp_path / "whole", notice=quiet, progress=quiet)
+    killed, whole = (
+        load_file(tmp_path / n / "model/model.safetensors") for n in ("killed", "whole")
+    )
+    assert all(torch.equal(killed[name], whole[name]) for name in whole)
+
+
+def test_a_lesson_without_a_weight_is_refused(
+    tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path
+) -> None:
+    settings = TrainSettings(
+        model=ModelSettings(model=str(tiny_model_folder), device="cpu"), lesson_epochs=1
+    )
+    with pytest.raises(UserError, match="--turn-weight"):
+        train(settings, pairs_folder, tmp_path / "run", notice=quiet, progress=quiet)

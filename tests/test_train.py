@@ -426,8 +426,7 @@ def test_adapter_and_merged_model_load_alike_and_have_learnt(
     trained: tuple[Path, list[int]], tiny_model_folder: Path
 ) -> None:
     folder, steps = trained
-    # Nine texts, eight of them a step, then nine groups twice, two a step.
-    assert steps == list(range(1, 2 + 9 + 1))
+    assert steps == list(range(1, 10))  # nine groups twice, two a step
     adapter, merged = logits_of(folder / "adapter"), logits_of(folder / "model")
     assert (adapter - merged).abs().max() < 1e-4
     assert (merged - logits_of(tiny_model_folder)).abs().max() > 0.01
@@ -440,7 +439,7 @@ def test_adapter_and_merged_model_load_alike_and_have_learnt(
         "run.json",
     }
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    assert any("harmful/nll" in row for row in log)
+    assert "harmful/nll" in log[0]
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(tiny_model_folder)
 
@@ -519,7 +518,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(
             steps.append(done) if stage == "training" else None
         ),
     )
-    assert steps == list(range(4, 12))
+    assert steps == [4, 5, 6, 7, 8, 9]
     assert any("checkpoint-3" in notice for notice in notices)
     undisturbed = logits_of(trained[0] / "model")
     assert (logits_of(folder / "model") - undisturbed).abs().max() < 1e-4
@@ -596,7 +595,7 @@ def test_held_out_pairs_are_looked_at_and_change_nothing(
     assert not (tmp_path / "without" / "validation.jsonl").exists()
     rows = [row for _, row in read_jsonl(tmp_path / "with" / "validation.jsonl")]
     groups = {row["group"] for row in trained_on}
-    steps = -(-len(groups) // 8) + -(-len(groups) // 2)  # the lesson reads eight texts a step
+    steps = -(-len(groups) // 2)
     assert [row["step"] for row in rows] == sorted({*range(2, steps, 2), steps})
     assert len([name for name in rows[0]["type"] if name.startswith("harmful: ")]) == 15
     assert sum(row["pairs"] for row in rows[-1]["type"].values()) == len(held_out)

@@ -20,9 +20,7 @@ from coursecorrect.synth import SynthSettings
 from coursecorrect.train.recipe import TrainSettings
 
 EVAL = EvalSettings(ks=(10, 40, 80), limit=18, sampling=Sampling(paths=4))
-SYNTH = SynthSettings(wording="narrow", limit=200, own_answers="smollm2")
-GROUP_SHARE = 0.4
-"""Of the groups; all go through the lesson, which teaches more in the time."""
+SYNTH = SynthSettings(wording="narrow", limit=140, own_answers="smollm2")
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def run_demo(folder: Path, screen: Screen) -> Path:
     with screen.counting("2/5 synthesising preferences") as count:
         workflow.make_pairs(SYNTH, folder / "pairs", notice=screen.notice, progress=count)
     with screen.training("3/5 training") as count:
-        recipe = TrainSettings(bf16=has_bfloat16(), group_share=GROUP_SHARE)
+        recipe = TrainSettings(bf16=has_bfloat16())
         model = workflow.teach(
             recipe, folder / "pairs", folder / "trained", notice=screen.notice, progress=count
         )

@@ -55,10 +55,10 @@ class TrainSettings(Record):
     """Likelihood on the tokens before the cut too: it teaches to begin; only to compare with."""
     hold_weight: float = Field(default=25.0, ge=0)
     """Weight of the divergence from the start on harmless answers."""
-    turn_weight: float = Field(default=3.0, ge=0)
+    turn_weight: float = Field(default=0.0, ge=0)
     """Weight of the term that asks, at the end of every clause, whether a correction may begin."""
-    lesson_epochs: int = Field(default=1, ge=0)
-    """How often the start of each text is read first, to learn by that term alone."""
+    lesson_epochs: int = Field(default=0, ge=0)
+    """How often the start of each text is read first, to learn by that term (--turn-weight)."""
     group_share: float = Field(default=1.0, ge=0, le=1)
     """Share of the groups that are trained whole after that, a harmful one with its twin; 0 trains
     the lesson alone."""

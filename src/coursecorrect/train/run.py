@@ -218,8 +218,13 @@ def _tokenised(
     """The groups to train on.
 
     Raises:
-        UserError: the pairs have weights, which a listwise loss cannot heed.
+        UserError: the pairs have weights, which a listwise loss cannot heed; or there is a first
+            lesson that would teach nothing.
     """
+    if settings.lesson_epochs and not settings.turn_weight:
+        raise UserError(
+            "--lesson-epochs teaches by the turn term: give --turn-weight too, such as 3"
+        )
     chat = ChatSettings(settings.system, settings.template_args)
     groups = token_groups(tokenizer, pairs, chat, settings.max_length, settings.principles)
     if settings.loss == "listwise" and any(len(set(g.pair_weights)) > 1 for g in groups):
@@ -235,7 +240,11 @@ def _lesson(settings: TrainSettings, groups: Sequence[TokenGroup]) -> list[tuple
 
     None where corrections have no openings of their own, since each begins with other words.
     """
-    if not settings.turn_weight or not lesson.openings(groups):
+    if settings.lesson_epochs and not settings.turn_weight:
+        raise UserError(
+            "--lesson-epochs teaches by the turn term: give --turn-weight too, such as 3"
+        )
+    if not lesson.openings(groups):
         return []
     return lesson.passes(
         training_order(lesson.texts(groups), settings.lesson_epochs, settings.seed),
