@@ -121,8 +121,10 @@ def test_figures_are_those_of_the_separate_commands(
     for name in PARTS:
         assert tree_bytes(folder / name) == tree_bytes(tmp_path / name), name
     found = json.loads((folder / "results.json").read_text())
-    known = found["before"]["judge"]["agreement"]
-    assert known["kappa"]["value"] > 0.5
+    agreement = found["before"]["judge"]["agreement"]
+    assert agreement["kappa"]["value"] > 0.5
+    recorded = json.loads((tmp_path / "before" / "run.json").read_text())
+    known = {recorded["judge"]["digest"]: agreement}
     before, after, banned = (tmp_path / name for name in measured)
     assert (found["before"], found["after"], found["differences"]) == in_json(
         compare_folders(before, after, known)
@@ -296,7 +298,7 @@ def test_what_the_sheets_say_by_hand(made_up: dict[str, Any]) -> None:
     # Every correction begins after 8 · 12 / 37 tokens of 8, so all corrections have begun by 8.
     assert earlier["Begun by 8 tokens"][0].value == "50.0 %"
     assert earlier["Begun by 8 tokens"][2].value == "+50.0"
-    assert earlier["Median onset (tokens)"][0].value == "2.59"
+    assert earlier["Median onset (tokens)"][0].value == "2.6"
     assert earlier["Median onset (tokens)"][2].value == "–"
     bare = dict(groups["Without a prefill"])
     assert [cell.value for cell in bare["Refusals, harmful"]][:3] == ["25.0 %", "50.0 %", "+25.0"]
@@ -304,8 +306,8 @@ def test_what_the_sheets_say_by_hand(made_up: dict[str, Any]) -> None:
     assert list(begun) == ["log p(opener + 0 tokens)", "log p(opener + 2 tokens)"]
     # −10 − 2 · 3 before; −10 − 5 and −10 − 3 after.
     log_p = begun["log p(opener + 2 tokens)"]
-    assert [cell.value for cell in log_p] == ["−16.0", "−14.0", "+2.00", "2", "–", "worse"]
-    assert log_p[2].small == "[+1.00, +3.00]"
+    assert [cell.value for cell in log_p] == ["−16", "−14", "+2.0", "2", "–", "worse"]
+    assert log_p[2].small == "[+1.0, +3.0]"
     along = dict(groups["Along the written answer"])
     assert along["Divergence, harmful"][1].value == "0.50"
     assert along["Would turn, harmful"][0].value == "50.0 %"

@@ -82,7 +82,7 @@ def test_flags_override_the_recipe(pairs_folder: Path, tiny_model_folder: Path) 
     arguments = ["train", pairs_folder, "--recipe", "7b-lora", "--model", tiny_model_folder]
     usual = c2(*arguments, "--dry-run").splitlines()
     other = c2(*arguments, "--dry-run", "--batch-size", 1, "--epochs", 2).splitlines()
-    groups = int(usual[0].removeprefix("groups: "))
+    groups = int(usual[1].removeprefix("groups: "))
     assert usual[-1] == f"steps: {-(-groups // 8)}"
     assert other[-1] == f"steps: {2 * groups}"
     # A flag that says what is the default anyway overrides too.

@@ -89,8 +89,8 @@ def exact(share: float, signed: bool = False) -> str:
 
 
 def amount(found: float, signed: bool = False) -> str:
-    """What is no share, with up to two decimals: ``−123``, ``2.4``, ``0.35``."""
-    digits = 0 if abs(found) >= 99.95 else 1 if abs(found) >= 0.995 else 2
+    """What is no share: whole from 10 on, below it with decimals: ``−123``, ``2.4``, ``0.35``."""
+    digits = 0 if abs(found) >= 9.95 else 1 if abs(found) >= 0.995 else 2
     rounded = round(found, digits)
     return f"{_sign(rounded, signed)}{abs(rounded):.{digits}f}"
 
