@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 from conftest import ALIKE, made_up_items, quiet, write_rows
 from coursecorrect.chat import ChatSettings
 from coursecorrect.errors import DataError, RunError
-from coursecorrect.models import ModelSettings, load
+from coursecorrect.models import ModelSettings, load, load_tokenizer
 from coursecorrect.store import read_jsonl
 from coursecorrect.synth import SynthSettings
 from coursecorrect.train.grouped import (
@@ -420,6 +421,18 @@ def logits_of(folder: Path) -> torch.Tensor:
     with torch.no_grad():
         found: torch.Tensor = loaded.model(input_ids=ids).logits
     return found
+
+
+def test_an_adapter_without_a_tokenizer_has_that_of_its_base(
+    trained: tuple[Path, list[int]], tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    for path in (trained[0] / "adapter").glob("adapter_*"):
+        shutil.copy(path, tmp_path)
+    settings = ModelSettings(model=str(tmp_path), device="cpu")
+    base = load_tokenizer(ModelSettings(model=str(tiny_model_folder)))
+    for found in (load(settings), load_tokenizer(settings)):
+        assert found.tokenizer.get_vocab() == base.tokenizer.get_vocab()
+        assert found.tokenizer.chat_template == base.tokenizer.chat_template
 
 
 def test_adapter_and_merged_model_load_alike_and_have_learnt(

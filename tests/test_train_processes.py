@@ -39,17 +39,18 @@ def first_of(path: Path) -> dict[str, Any]:
     return found
 
 
-def launched(kind: str, place: Path, *arguments: Any) -> None:
+def launched(kind: str, place: Path, *arguments: Any) -> subprocess.CompletedProcess[str]:
     """``c2 train`` in two processes on CPUs, by the file of the package."""
     config = yaml.safe_load(ACCELERATE.read_text())
     config |= {"num_processes": 2, "mixed_precision": "no", "use_cpu": True}
     config["fsdp_config"]["fsdp_sync_module_states"] = False  # asks for a GPU
     if kind == "copies":
-        config |= {"distributed_type": "MULTI_CPU", "fsdp_config": {}}
+        # MULTI_CPU starts one process alone.
+        config |= {"distributed_type": "MULTI_GPU", "fsdp_config": {}}
     (place / "accelerate.yaml").write_text(yaml.safe_dump(config))
     program = BIN / "c2" if kind == "copies" else Path(__file__).with_name("in_pieces.py")
     command = [BIN / "accelerate", "launch", "--config_file", place / "accelerate.yaml", program]
-    done = subprocess.run(
+    return subprocess.run(
         [str(part) for part in (*command, "train", *arguments)],
         capture_output=True,
         text=True,
@@ -57,7 +58,6 @@ def launched(kind: str, place: Path, *arguments: Any) -> None:
         timeout=400,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    assert done.returncode == 0, done.stderr[-3000:]
 
 
 @pytest.mark.slow
@@ -77,12 +77,14 @@ def test_two_processes_end_where_one_does(
         save_steps=2,
     )
     train(settings, pairs_folder, tmp_path / "one", notice=quiet, progress=quiet)
-    launched(
+    done = launched(
         kind, tmp_path, pairs_folder, "--model", tiny_model_folder, "--device", "cpu",
         "--epochs", 2, "--batch-size", 6, "--learning-rate", 1e-3, "--start-share", 0.1,
         "--eval-steps", 2, "--save-steps", 2,
         "--out", tmp_path / "two",
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "two" / "reference-1.jsonl").exists()  # a second process was there
     one, two = (load_file(tmp_path / name / "model/model.safetensors") for name in ("one", "two"))
     start = load_file(tiny_model_folder / "model.safetensors")
     assert one.keys() == two.keys()
@@ -97,6 +99,19 @@ def test_two_processes_end_where_one_does(
     assert figures[0]["margin"] == pytest.approx(figures[1]["margin"], rel=1e-3)
     config = json.loads((tmp_path / "two/model/config.json").read_text())
     assert config["architectures"] == ["LlamaForCausalLM"]
+
+
+@pytest.mark.slow
+def test_a_proof_by_several_processes_is_refused_before_training(
+    pairs_folder: Path, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    done = launched(
+        "copies", tmp_path, pairs_folder, "--model", tiny_model_folder, "--device", "cpu",
+        "--batch-size", 6, "--prove", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "c2: --prove works with one process" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_batch_that_cannot_be_shared_is_refused() -> None:
