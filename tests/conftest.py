@@ -231,17 +231,21 @@ def started(arguments: list[Any], cwd: Path) -> Iterator[subprocess.Popen[bytes]
             process.wait()
 
 
-@pytest.fixture(scope="session")
-def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A synthesis folder of nine groups: three harmful ones, their twins, three ordinary ones."""
+def synthesised(folder: Path, *, pairs: int, validation: float) -> Path:
+    """A synthesis folder made of so many harmful items, their twins and ordinary ones."""
     from coursecorrect.synth import SynthSettings
     from coursecorrect.workflow import make_pairs
 
-    folder = tmp_path_factory.mktemp("pairs")
-    data = write_rows(folder / "items.jsonl", made_up_items(3, "teach"))
-    settings = SynthSettings(data=str(data), validation=0, seeds=ALIKE)
+    data = write_rows(folder / "items.jsonl", made_up_items(pairs, "teach"))
+    settings = SynthSettings(data=str(data), validation=validation, seeds=ALIKE)
     make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
     return folder / "run"
+
+
+@pytest.fixture(scope="session")
+def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine groups: three harmful ones, their twins, three ordinary ones."""
+    return synthesised(tmp_path_factory.mktemp("pairs"), pairs=3, validation=0)
 
 
 @pytest.fixture(scope="session")

@@ -456,17 +456,25 @@ def test_judge_run_and_check_through_the_command_line(
     assert sum(server.ledger.values()) == 4  # three were judged before
 
 
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where costly verdicts are kept in this test; there is a key, and there are no labels."""
+    path = tmp_path / "cache" / "v.sqlite"
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr(workflow, "kept_verdicts", lambda: path)
+    monkeypatch.setattr(workflow, "built_in_labels", lambda: ())
+    return path
+
+
 def test_a_run_records_the_settings_of_its_judge(
     server: ChatServer,
+    kept: Path,
     tiny_model_folder: Path,
     items_file: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(workflow, "kept_verdicts", lambda: tmp_path / "cache" / "v.sqlite")
-    monkeypatch.setattr(workflow, "built_in_labels", lambda: ())
     out = tmp_path / "run"
     command = [
         "eval", "--model", tiny_model_folder, "--data", items_file(2), "--ks", "5", "--paths", "2",
@@ -490,7 +498,7 @@ def test_a_run_records_the_settings_of_its_judge(
     assert sum(server.ledger.values()) == paid
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and KEY.encode() in p.read_bytes()]
     server.schedule = lambda *_: "500"  # a report asks no server
-    (tmp_path / "cache" / "v.sqlite").unlink()
+    kept.unlink()
     report = tmp_path / "r.html"
     assert not c2(monkeypatch, "report", out, "--out", report), capfd.readouterr().err
     assert sum(server.attempts.values()) == paid
@@ -499,15 +507,13 @@ def test_a_run_records_the_settings_of_its_judge(
 
 def test_a_run_is_judged_again_by_a_model(
     server: ChatServer,
+    kept: Path,
     tiny_model_folder: Path,
     items_file: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(workflow, "kept_verdicts", lambda: tmp_path / "cache" / "v.sqlite")
-    monkeypatch.setattr(workflow, "built_in_labels", lambda: ())
     first, again = tmp_path / "first", tmp_path / "again"
     assert not c2(
         monkeypatch, "eval", "--model", tiny_model_folder, "--data", items_file(2), "--ks", "5",

@@ -285,3 +285,29 @@ def test_a_lesson_without_a_weight_is_refused(
     )
     with pytest.raises(UserError, match="--turn-weight"):
         train(settings, pairs_folder, tmp_path / "run", notice=quiet, progress=quiet)
+
+
+def test_a_share_that_leaves_nothing_is_refused(
+    tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path
+) -> None:
+    settings = TrainSettings(
+        model=ModelSettings(model=str(tiny_model_folder), device="cpu"), group_share=0
+    )
+    with pytest.raises(UserError, match="--group-share 0 leaves no group"):
+        train(settings, pairs_folder, tmp_path / "run", notice=quiet, progress=quiet)
+
+
+def test_where_no_few_words_open_corrections_it_is_said(
+    tmp_path: Path, tiny_model_folder: Path, pairs_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lesson, "LEAST_SHARE", 1.1)
+    settings = TrainSettings(
+        model=ModelSettings(model=str(tiny_model_folder), device="cpu"),
+        lesson_epochs=1,
+        turn_weight=1.0,
+    )
+    notices: list[str] = []
+    train(settings, pairs_folder, tmp_path / "run", notice=notices.append, progress=quiet)
+    assert any("--turn-weight has no effect" in notice for notice in notices)
+    log = (tmp_path / "run" / "log.jsonl").read_text()
+    assert "turn_mass" not in log

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conftest import ALIKE, made_up_items, quiet, write_rows
+from conftest import ALIKE, made_up_items, quiet, synthesised, write_rows
 from coursecorrect.chat import ChatSettings
 from coursecorrect.errors import DataError, UserError
 from coursecorrect.models import ModelSettings
@@ -40,11 +40,7 @@ def c2(*arguments: Any, status: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pairs")
-    data = write_rows(folder / "items.jsonl", made_up_items(8, "teach"))
-    settings = SynthSettings(data=str(data), validation=0.25, seeds=ALIKE)
-    make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
-    return folder / "run"
+    return synthesised(tmp_path_factory.mktemp("pairs"), pairs=8, validation=0.25)
 
 
 def test_there_is_a_recipe_for_each_machine_and_for_the_models_of_the_paper() -> None:
@@ -82,7 +78,7 @@ def test_flags_override_the_recipe(pairs_folder: Path, tiny_model_folder: Path) 
     arguments = ["train", pairs_folder, "--recipe", "7b-lora", "--model", tiny_model_folder]
     usual = c2(*arguments, "--dry-run").splitlines()
     other = c2(*arguments, "--dry-run", "--batch-size", 1, "--epochs", 2).splitlines()
-    groups = int(usual[1].removeprefix("groups: "))
+    groups = int(usual[0].removeprefix("groups: "))
     assert usual[-1] == f"steps: {-(-groups // 8)}"
     assert other[-1] == f"steps: {2 * groups}"
     # A flag that says what is the default anyway overrides too.

@@ -13,12 +13,11 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 
-from conftest import ALIKE, made_up_items, quiet, write_rows
+from conftest import quiet, synthesised, write_rows
 from coursecorrect.chat import ChatSettings
 from coursecorrect.errors import DataError, RunError
 from coursecorrect.models import ModelSettings, load, load_tokenizer
 from coursecorrect.store import read_jsonl
-from coursecorrect.synth import SynthSettings
 from coursecorrect.train.grouped import (
     can_pack,
     lay_out,
@@ -31,7 +30,6 @@ from coursecorrect.train.packing import IGNORED, pack, packed_length
 from coursecorrect.train.recipe import TrainSettings, training_order
 from coursecorrect.train.run import read_pairs, train
 from coursecorrect.train.validation import choose, summary
-from coursecorrect.workflow import make_pairs
 from exact import all_float64, exact_model, furthest, our_loss, plain_log_probs
 
 PAIR_TEXTS = ("prompt", "chosen", "rejected")
@@ -579,11 +577,7 @@ def test_groups_to_look_at_are_few_and_the_same_in_any_order() -> None:
 
 @pytest.fixture(scope="module")
 def split_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("split")
-    data = write_rows(folder / "items.jsonl", made_up_items(6, "teach"))
-    settings = SynthSettings(data=str(data), validation=0.5, seeds=ALIKE)
-    make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
-    return folder / "run"
+    return synthesised(tmp_path_factory.mktemp("split"), pairs=6, validation=0.5)
 
 
 def test_held_out_pairs_are_looked_at_and_change_nothing(

@@ -13,13 +13,11 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from conftest import ALIKE, made_up_items, quiet, write_rows
+from conftest import quiet, synthesised
 from coursecorrect.errors import UserError
 from coursecorrect.models import ModelSettings
-from coursecorrect.synth import SynthSettings
 from coursecorrect.train.recipe import ACCELERATE, TrainSettings
 from coursecorrect.train.run import read_pairs, train
-from coursecorrect.workflow import make_pairs
 
 BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.filterwarnings("default")
@@ -27,11 +25,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 @pytest.fixture(scope="module")
 def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pairs")
-    data = write_rows(folder / "items.jsonl", made_up_items(8, "teach"))
-    settings = SynthSettings(data=str(data), validation=0.35, seeds=ALIKE)
-    make_pairs(settings, folder / "run", notice=quiet, progress=quiet)
-    return folder / "run"
+    return synthesised(tmp_path_factory.mktemp("pairs"), pairs=8, validation=0.35)
 
 
 def first_of(path: Path) -> dict[str, Any]:

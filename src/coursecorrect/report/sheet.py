@@ -20,8 +20,8 @@ class Cell:
 
     @property
     def line(self) -> str:
-        """Both in one line."""
-        return f"{self.value} {self.small}".rstrip()
+        """Both in one line, which may break between them only."""
+        return " ".join(part.replace(" ", "\u00a0") for part in (self.value, self.small) if part)
 
 
 Value = TypeVar("Value")
@@ -57,9 +57,9 @@ def sheet_table(sheet: Sheet) -> Table:
     """The sheet for the terminal."""
     table = plain_table(sheet.title)
     table.caption = Text(sheet.about)
-    table.add_column("", no_wrap=True)
+    table.add_column("")
     for head in sheet.head:
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(head, justify="right")
     for heading, rows in sheet.groups:
         if heading:
             table.add_row(Text(heading, "bold"))

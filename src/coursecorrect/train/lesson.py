@@ -3,7 +3,7 @@
 A ranked group says in each of its corrections where to turn, and in thirty words more how. The
 first is the hard part, and a single token of each response says it. So the start of every text
 is read first for that alone: wherever a clause of it has ended, harmful text should go on with some
-opening of a correction, and harmless text with none. It costs a third of a group.
+opening of a correction, and harmless text with none: one short text instead of six responses.
 """
 
 from __future__ import annotations

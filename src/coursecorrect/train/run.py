@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -98,20 +99,23 @@ def plan(settings: TrainSettings, source: Path) -> dict[str, int]:
     from coursecorrect.train.packing import packed_length
 
     tokenizer = load_tokenizer(settings.model).tokenizer
-    groups = _tokenised(settings, tokenizer, read_pairs(source))
-    passes = _lesson(settings, groups)
-    groups = share_of(groups, settings.group_share)
+    course = _course(settings, _tokenised(settings, tokenizer, read_pairs(source)))
+    groups = course.groups
+    first = {"passes of the first lesson": len(course.lesson)} if course.lesson else {}
     return {
-        "passes of the first lesson": len(passes),
+        **first,
         "groups": len(groups),
         "harmful groups": sum(group.harmful for group in groups),
         "pairs": sum(len(group.pairs) for group in groups),
         "validation groups": len({row["group"] for row in read_pairs(source, "validation")}),
         "tokens an epoch, packed": sum(packed_length(group) for group in groups),
         "longest prompt with response": max(
-            len(group.prompt_ids) + max(map(len, group.responses)) for group in groups
+            (len(group.prompt_ids) + max(map(len, group.responses)) for group in groups),
+            default=0,
         ),
-        "steps": math.ceil((len(passes) + settings.epochs * len(groups)) / settings.batch_size),
+        "steps": math.ceil(
+            (len(course.lesson) + settings.epochs * len(groups)) / settings.batch_size
+        ),
     }
 
 
@@ -145,12 +149,14 @@ def train(
         notice(f"{folder} is finished already; nothing to train")
         return finished
     loaded = load(settings.model)
-    groups = _tokenised(settings, loaded.tokenizer, pairs)
+    course = _course(settings, _tokenised(settings, loaded.tokenizer, pairs))
+    if settings.turn_weight and not course.openings:
+        notice("no few words open the corrections of this data: --turn-weight has no effect")
     looked_at = _held_out_groups(settings, loaded.tokenizer, held_out)
     reference, packed = _reference(
-        settings, loaded.model, groups, looked_at, folder, notice, progress
+        settings, loaded.model, course, looked_at, folder, notice, progress
     )
-    trainer = _trainer(settings, folder, loaded, groups, reference, packed)
+    trainer = _trainer(settings, folder, loaded, course, reference, packed)
     if settings.lora_rank and trainer.is_fsdp_enabled:
         raise UserError(
             "--lora-rank needs no FSDP: launch with 'distributed_type: MULTI_GPU', where every "
@@ -218,13 +224,8 @@ def _tokenised(
     """The groups to train on.
 
     Raises:
-        UserError: the pairs have weights, which a listwise loss cannot heed; or there is a first
-            lesson that would teach nothing.
+        UserError: the pairs have weights, which a listwise loss cannot heed.
     """
-    if settings.lesson_epochs and not settings.turn_weight:
-        raise UserError(
-            "--lesson-epochs teaches by the turn term: give --turn-weight too, such as 3"
-        )
     chat = ChatSettings(settings.system, settings.template_args)
     groups = token_groups(tokenizer, pairs, chat, settings.max_length, settings.principles)
     if settings.loss == "listwise" and any(len(set(g.pair_weights)) > 1 for g in groups):
@@ -235,21 +236,46 @@ def _tokenised(
     return groups
 
 
-def _lesson(settings: TrainSettings, groups: Sequence[TokenGroup]) -> list[tuple[TokenGroup, ...]]:
-    """The texts of the first lesson, as they go through the model.
+@dataclass(frozen=True)
+class Course:
+    """What a training goes through.
 
-    None where corrections have no openings of their own, since each begins with other words.
+    Attributes:
+        openings: the tokens that open the corrections of the data; none where each begins with
+            another word.
+        lesson: the texts of the first lesson, as they go through the model together.
+        groups: those that are trained whole after it.
+    """
+
+    openings: tuple[int, ...]
+    lesson: list[tuple[TokenGroup, ...]]
+    groups: list[TokenGroup]
+
+
+def _course(settings: TrainSettings, groups: Sequence[TokenGroup]) -> Course:
+    """What of the data is trained.
+
+    Raises:
+        UserError: nothing, or a lesson that would teach nothing.
     """
     if settings.lesson_epochs and not settings.turn_weight:
         raise UserError(
             "--lesson-epochs teaches by the turn term: give --turn-weight too, such as 3"
         )
-    if not lesson.openings(groups):
-        return []
-    return lesson.passes(
-        training_order(lesson.texts(groups), settings.lesson_epochs, settings.seed),
-        settings.batch_size,
+    opened = lesson.openings(groups)
+    texts = lesson.texts(groups) if opened else []
+    order = training_order(texts, settings.lesson_epochs, settings.seed)
+    course = Course(
+        opened,
+        lesson.passes(order, settings.batch_size),
+        share_of(groups, settings.group_share),
     )
+    if not course.lesson and not course.groups:
+        raise UserError(
+            f"--group-share {settings.group_share:g} leaves no group and there is no first lesson: "
+            "raise it, or give --lesson-epochs"
+        )
+    return course
 
 
 def _held_out_groups(
@@ -278,7 +304,7 @@ def _run_settings(
 def _reference(
     settings: TrainSettings,
     model: Any,
-    groups: Sequence[TokenGroup],
+    course: Course,
     looked_at: Sequence[TokenGroup],
     folder: Path,
     notice: store.Notice,
@@ -295,12 +321,12 @@ def _reference(
     from coursecorrect.train.grouped import can_pack, log_probs
 
     # The longest group: a sliding window shows itself on no other.
-    packed = can_pack(model, max([*groups, *looked_at], key=lambda g: sum(map(len, g.responses))))
+    tried = [*course.groups, *looked_at] or [text for texts in course.lesson for text in texts]
+    packed = can_pack(model, max(tried, key=lambda g: sum(map(len, g.responses))))
     if not packed:
         notice("the model's attention takes no tree mask: responses are trained one by one")
     team = PartialState()
-    whole = share_of(groups, settings.group_share)
-    wanted = [group for group in whole if group.harmful] + list(looked_at)
+    wanted = [group for group in course.groups if group.harmful] + list(looked_at)
     mine = wanted[team.process_index :: team.num_processes]
     name = f"reference-{team.process_index}.jsonl" if team.process_index else "reference.jsonl"
     log = store.BlockLog(folder / name, "group", 1, notice)
@@ -326,7 +352,7 @@ def _trainer(
     settings: TrainSettings,
     folder: Path,
     loaded: LoadedModel,
-    groups: Sequence[TokenGroup],
+    course: Course,
     reference: dict[str, list[float]],
     packed: bool,
 ) -> Any:
@@ -341,7 +367,6 @@ def _trainer(
         to_dataset,
     )
 
-    opened = lesson.openings(groups)
     datasets.disable_progress_bars()  # one bar, ours, is enough
     config = GroupedConfig(
         output_dir=str(folder / "checkpoints"),
@@ -360,7 +385,7 @@ def _trainer(
         preference_weight=settings.preference_weight,
         likelihood_weight=settings.likelihood_weight,
         hold_weight=settings.hold_weight,
-        turn_weight=settings.turn_weight if opened else 0.0,
+        turn_weight=settings.turn_weight if course.openings else 0.0,
         packed=packed,
         max_length=None,
         dataloader_pin_memory=False,
@@ -382,20 +407,16 @@ def _trainer(
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    whole = share_of(groups, settings.group_share)
-    order = training_order(whole, settings.epochs, settings.seed)
+    order = training_order(course.groups, settings.epochs, settings.seed)
     return GroupedDPOTrainer(
         model=loaded.model,
         # An adapter is switched off to see the start; all weights need a second copy.
         ref_model=None if settings.lora_rank else load(settings.model).model,
         args=config,
         train_dataset=to_dataset(
-            order,
-            reference,
-            lesson=_lesson(settings, groups),
-            unmasked=settings.unmasked,
+            order, reference, lesson=course.lesson, unmasked=settings.unmasked
         ),
-        openings=opened,
+        openings=course.openings,
         processing_class=loaded.tokenizer,
         data_collator=collate,
         peft_config=lora if settings.lora_rank else None,
